@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph/context.h: what a node can ask of the engine while it runs
+ * (leat_context), for our own code: tools that want to be seen in `events`,
+ * and contexts outside a run.
+ */
+#ifndef GRAPH_CONTEXT_H
+#define GRAPH_CONTEXT_H
+
+#include "worker/graph/graph.h"
+
+/* A context for routes that are asked outside a run (update_state): knows
+ * the request, cannot interrupt, emit, or call graphs. */
+leat_context *graph_context_detached(const struct graph_request *req,
+                                     const struct graph_host *host);
+void graph_context_destroy(leat_context **ctx);
+/* Sets whose data leat_node_data() gives. */
+void graph_context_set_data(leat_context *ctx, void *data, const char *node);
+
+/* A tool runs between begin and end: on_tool_start / on_tool_end in `events`.
+ * NULL while nobody listens; end takes both. `output` borrowed. */
+struct tool_run;
+struct tool_run *graph_tool_begin(leat_context *ctx, const char *name,
+                                  leat_view input);
+void graph_tool_end(struct tool_run *t, leat_view output);
+
+/* Has the node to stop (failed, interrupted, cancelled)? For interpreters. */
+bool graph_context_stopped(const leat_context *ctx);
+
+#endif

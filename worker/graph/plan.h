@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph/plan.h: which tasks run next, and what becomes of their writes. Pure:
+ * works on the channels and the checkpoint it is given, starts nothing,
+ * streams nothing, stores nothing.
+ */
+#ifndef GRAPH_PLAN_H
+#define GRAPH_PLAN_H
+
+#include "worker/graph/checkpoint.h"
+#include "worker/graph/task.h"
+
+struct plan {
+    const struct channels *channels;
+    const struct checkpoint *checkpoint;
+    const char *ns;      /* of the graph; "" root */
+    int step;            /* that the tasks would be (metadata.step + 1) */
+    const bool *updated; /* by channel, from the last apply; NULL: unknown */
+};
+
+/* The next tasks: sends first, then nodes (by name when `updated` is known,
+ * else as declared). Inputs are filled in. */
+void graph_plan_next(const struct plan *p, struct tasks *out);
+
+/* What takes part in apply: a task, or the pseudo task of an input. */
+struct plan_writer {
+    const struct task *task;     /* NULL: a pseudo task without triggers */
+    const struct writes *writes; /* NULL: none */
+    bool interrupt_trigger;      /* update_state: a real step whose trigger
+                                    is `__interrupt__`, nothing consumed */
+};
+
+/*
+ * Applies the writes of one step (spec/engine.md 4.3). `updated` (by channel,
+ * may be NULL) tells which channels changed and are available. False: a
+ * channel refused, told in f; channels and versions are then half changed.
+ */
+MUST_USE bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
+                               const struct plan_writer *writers, size_t n,
+                               bool *updated, struct fault *f);
+
+/* Shows next to readers without the graph: graph_checkpoint.view. `values`
+ * and `applied` (the tasks after what was applied) may be NULL. */
+leat_value *graph_plan_view(const struct graph *g, const struct tasks *next,
+                            const leat_value *values,
+                            const struct tasks *applied);
+/* ["a", "b"]: names of the tasks without writes (all: with them too). */
+leat_value *graph_plan_names(const struct tasks *t, bool all);
+
+#endif
