@@ -26,7 +26,7 @@ enum conf_type {
     CONF_DURATION, /* "500ms" "5s" "10m" "24h" "7d", held in ms */
     CONF_BYTES,    /* "512" "8KiB" "64MiB" "4GiB", held in bytes */
     CONF_BOOL,     /* --name alone is true; also true/false, on/off, 1/0 */
-    CONF_ENUM      /* one of the words in CONF_WORDS(...) */
+    CONF_ENUM      /* one of the words that begin its help: "a|b: ..." */
 };
 
 enum conf_source {
@@ -36,11 +36,8 @@ enum conf_source {
     CONF_FROM_FLAG
 };
 
-/* Flags of a row. */
-enum {
-    CONF_SECRET = 1, /* never printed, never on a child's command line */
-    CONF_HIDDEN = 2, /* not in --help: between Leat's own processes */
-};
+/* Flags of a row: never printed, never on a child's command line. */
+enum { CONF_SECRET = 1 };
 
 struct conf_row {
     const char *name; /* "event-log-ttl" */
@@ -50,7 +47,6 @@ struct conf_row {
     int64_t min, max; /* in the unit held; of LIST the number of items */
     unsigned procs;   /* PROC_ bits of base.h */
     unsigned flags;
-    const char *words; /* ENUM: "fsync|os"; others NULL */
     const char *help;
 };
 

@@ -136,10 +136,6 @@ CONF(SSE_HEARTBEAT, "sse-heartbeat", "LEAT_SSE_HEARTBEAT", DURATION, "5s",
      CONF_MS(10), CONF_HOUR(1), PROC_GATEWAY, 0,
      "Pause after which an idle stream gets a comment.")
 
-/* Between Leat's own processes */
-CONF(DIE_WITH_PARENT, "die-with-parent", "LEAT_DIE_WITH_PARENT", BOOL, "false",
-     0, 0, PROC_SERVERS, CONF_HIDDEN, "End when the process that started it ends.")
-
 #undef CONF_MS
 #undef CONF_SEC
 #undef CONF_HOUR

@@ -17,9 +17,10 @@ struct proc_spec {
 
 /*
  * Call first in main, before any thread. Reads the options (main owns the
- * result: conf_destroy), sets the log level, blocks SIGTERM and SIGINT in
- * favour of proc_term_fd, ignores SIGPIPE and SIGHUP, raises the limit of
- * open files to what is allowed, installs the panic dump. Returns NULL when
+ * result: conf_destroy), sets the log level, turns SIGTERM and SIGINT into
+ * proc_term_fd (the main thread's poll may still see EINTR), keeps CZMQ from
+ * catching them itself, ignores SIGPIPE and SIGHUP, raises the limit of open
+ * files to what is allowed, installs the panic dump. Returns NULL when
  * the program is to end at once with *exit_code: 0 after --help or --version,
  * 2 after a wrong option (already told on standard error).
  */
@@ -28,7 +29,7 @@ conf_t *proc_start(const struct proc_spec *spec, int argc, char *const *argv,
 
 /*
  * Readable from the first SIGTERM or SIGINT on and for ever: loops poll it
- * and need not read it. A second signal ends the process at once.
+ * and need not read it. A second signal ends the process at once, status 130.
  */
 int proc_term_fd(void);
 /* The same as a question; never blocks. */

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The one build. Sources are found by wildcard: a new file in a folder below
+# is part of the build; a folder that is empty is left out.
+#
+#   make                     everything into build/
+#   make run [ARGS=...]      the local stack with the example graphs
+#   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
+#   make install PREFIX=...
+#
+# BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers;
+# LEAT_SKIP_DEPS=1 installs nothing.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+ARGS   ?=
+SAN    ?=
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Werror
+CFLAGS   ?= -O2 -g
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ALL_CFLAGS = -std=gnu11 $(WARN) -fPIC -fno-strict-aliasing $(CFLAGS) \
+	$(SANFLAGS) -D_GNU_SOURCE= -Iinclude -I. -isystem /usr/include/postgresql
+ALL_LDFLAGS = -rdynamic $(SANFLAGS) $(LDFLAGS)
+
+has = $(wildcard $(1))
+LIBS = -lczmq -lzmq -lmsgpackc -lsqlite3 $(if $(call has,common/store/pg.c),-lpq) \
+	-lxxhash -lpthread -ldl -lm
+
+# --- sources and what becomes of them --------------------------------------
+OBJ := $(BUILD)/obj
+objects = $(patsubst %.c,$(OBJ)/%.o,$(wildcard $(1)))
+
+COMMON_O  := $(call objects,common/*.c common/store/*.c)
+GRAPH_O   := $(call objects,worker/graph/*.c)
+BROKER_O  := $(call objects,broker/*.c)
+GATEWAY_O := $(call objects,gateway/*.c)
+WORKER_O  := $(call objects,worker/*.c worker/nodes/*.c)
+CLI_O     := $(call objects,cli/*.c)
+CONF_O    := $(call objects,tests/conformance/*.c)
+HARNESS_O := $(call objects,tests/harness/*.c)
+UNIT_O    := $(call objects,tests/unit/*.c)
+
+without_main = $(filter-out %/main.o,$(1))
+LIBCOMMON := $(if $(COMMON_O),$(BUILD)/libcommon.a)
+LIBGRAPH  := $(if $(GRAPH_O),$(BUILD)/libgraph.a)
+
+program = $(if $(filter $(OBJ)/$(1)/main.o,$(2)),$(BUILD)/$(3))
+BROKER  := $(call program,broker,$(BROKER_O),leat-broker)
+GATEWAY := $(call program,gateway,$(GATEWAY_O),leat-gateway)
+WORKER  := $(call program,worker,$(WORKER_O),leat-worker)
+CLI     := $(call program,cli,$(CLI_O),leat)
+CONFORM := $(if $(CONF_O),$(BUILD)/graph-conformance)
+UNIT    := $(if $(UNIT_O),$(BUILD)/tests/unit)
+GRAPHS  := $(patsubst examples/%.c,$(BUILD)/graphs/%.so,$(wildcard examples/*.c))
+BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all
+all: $(BROKER) $(GATEWAY) $(WORKER) $(CLI) $(CONFORM) $(GRAPHS)
+
+# --- what has to be installed first: checked at each call, cheap if there ---
+.PHONY: deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz
+deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz: deps-%:
+	@deploy/install-deps $*
+
+# --- compiling and linking ---------------------------------------------------
+$(OBJ)/%.o: %.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(OBJ)/common/store/schema.o: $(wildcard common/store/schema/*.sql)
+
+# An archive is written anew, so that no member of a removed source stays.
+$(BUILD)/libcommon.a: $(COMMON_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libgraph.a: $(GRAPH_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+link = @mkdir -p $(@D) && echo "link $@" && \
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(1) $(LIBS)
+whole = -Wl,--whole-archive $(filter %.a,$^) -Wl,--no-whole-archive
+
+$(BUILD)/leat-broker: $(BROKER_O) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
+
+$(BUILD)/leat-gateway: $(GATEWAY_O) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^) -lcivetweb)
+
+# Whole archives: graphs loaded later may need what the worker itself does not.
+$(BUILD)/leat-worker: $(WORKER_O) $(LIBGRAPH) $(LIBCOMMON)
+	$(call link,$(whole))
+
+$(BUILD)/leat: $(CLI_O) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
+
+$(BUILD)/graph-conformance: $(CONF_O) $(LIBGRAPH) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
+
+# One binary of all parts: the executable itself must define what
+# gateway/handover.c puts in place of libc's recv().
+$(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
+		$(GATEWAY_O) $(WORKER_O) $(CLI_O)) $(LIBGRAPH) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^) $(if $(GATEWAY_O),-lcivetweb))
+
+# A graph sees the public headers and nothing else.
+$(BUILD)/graphs/%.so: examples/%.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARN) $(CFLAGS) $(SANFLAGS) -shared -fPIC -MMD -MP \
+		-Iinclude $< -o $@ -lm
+
+$(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(LIBGRAPH) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
+
+$(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(call without_main,$(GATEWAY_O)) \
+		$(LIBGRAPH) $(LIBCOMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
+		$(filter %.a,$^) -lcivetweb $(LIBS)
+
+-include $(shell find $(BUILD)/obj $(BUILD)/graphs -name '*.d' 2>/dev/null)
+
+# --- running and testing -----------------------------------------------------
+.PHONY: run check unit test test-long bench asan tsan fuzz lint fmt install clean
+run: all
+	exec $(BUILD)/leat dev --graphs $(BUILD)/graphs $(ARGS)
+
+unit: $(UNIT)
+
+check: all $(UNIT) | deps-check
+	tests/run --build $(BUILD) --only unit,conformance $(ARGS)
+
+test: all $(UNIT) | deps-test
+	tests/run --build $(BUILD) $(ARGS)
+
+test-long: all $(UNIT) | deps-test
+	LEAT_TEST_LONG=1 tests/run --build $(BUILD) --long $(ARGS)
+	$(MAKE) asan
+	$(MAKE) tsan
+
+bench: all $(BENCH) | deps-bench
+	LEAT_BUILD=$(BUILD) tests/bench/run $(ARGS)
+
+SAN_RUN = tests/run --build $(1) --only unit,conformance,system --smoke $(ARGS)
+
+asan: | deps-test
+	$(MAKE) BUILD=build/asan SAN=address,undefined CFLAGS="-O1 -g" all unit
+	$(call SAN_RUN,build/asan)
+
+tsan: | deps-test
+	$(MAKE) BUILD=build/tsan SAN=thread CFLAGS="-O1 -g" all unit
+	$(call SAN_RUN,build/tsan)
+
+.PHONY: fuzzers
+fuzzers: $(FUZZ)
+
+fuzz: | deps-fuzz
+	$(MAKE) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g" \
+		SAN=fuzzer-no-link,address,undefined fuzzers
+	tests/fuzz/run build/fuzz/fuzz $(ARGS)
+
+lint: | deps-lint
+	tests/lint/run
+
+fmt: | deps-fmt
+	git ls-files '*.c' '*.h' ':!*.tbl.h' | xargs -r clang-format -i
+
+BIN := $(addprefix $(BUILD)/,leat leat-broker leat-gateway leat-worker)
+DEST := $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(DEST)/bin $(DEST)/include/leat $(DEST)/share/leat/graphs
+	install -m 755 $(BIN) $(DEST)/bin
+	install -m 644 $(wildcard include/leat/*.h) $(DEST)/include/leat
+	install -m 644 $(GRAPHS) $(DEST)/share/leat/graphs
+	install -m 644 LICENSE $(DEST)/share/leat
+
+clean:
+	rm -rf $(OBJ) $(BUILD)/graphs $(BUILD)/bench $(BUILD)/tests build/asan \
+		build/tsan build/fuzz $(BUILD)/*.a $(BIN) $(BUILD)/graph-conformance
