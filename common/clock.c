@@ -67,8 +67,8 @@ static int64_t days_from_date(int64_t year, int month, int day)
     int64_t year_of_era = y - era * 400;
     int64_t shifted = (month + 9) % 12;
     int64_t day_of_year = (153 * shifted + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 -
-                         year_of_era / 100 + day_of_year;
+    int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -245,6 +245,7 @@ bool clock_from_iso(const char *text, int64_t *wall_us)
 
 void clock_source_set(const struct clock_source *source)
 {
-    must(source == NULL || (source->mono_ns != NULL && source->wall_us != NULL));
+    must(source == NULL ||
+         (source->mono_ns != NULL && source->wall_us != NULL));
     atomic_store(&replaced, source);
 }

@@ -72,8 +72,8 @@ conf_t *conf_new(unsigned proc)
     c->proc = proc;
     for (int i = 0; i < CONF_COUNT; i++) {
         struct err err = ERR_INIT;
-        bool ok = conf_set(c, (enum conf_id)i, rows[i].def, CONF_FROM_DEFAULT,
-                           &err);
+        bool ok =
+            conf_set(c, (enum conf_id)i, rows[i].def, CONF_FROM_DEFAULT, &err);
         must(ok);
     }
     return c;
@@ -94,7 +94,8 @@ void conf_destroy(conf_t **c)
     *c = NULL;
 }
 
-/* --- values ----------------------------------------------------------------- */
+/* --- values -----------------------------------------------------------------
+ */
 
 struct unit {
     const char *name;
@@ -134,8 +135,8 @@ static bool parse_united(const char *text, const struct unit *units, size_t n,
 bool conf_parse_duration(const char *text, int64_t *ms)
 {
     static const struct unit units[] = {
-        {"ms", 1},        {"s", 1000},      {"m", 60000}, {"min", 60000},
-        {"h", 3600000},   {"d", 86400000},
+        {"ms", 1},      {"s", 1000},    {"m", 60000},
+        {"min", 60000}, {"h", 3600000}, {"d", 86400000},
     };
     must(text != NULL && ms != NULL);
     if (strcmp(text, "0") == 0) {
@@ -309,11 +310,13 @@ static bool refuse(const struct conf_row *row, const char *text,
 static bool refuse_extent(const struct conf_row *row, const char *text,
                           enum conf_source source, struct err *err)
 {
-    static const char *const what[] = {
-        [CONF_STRING] = "characters", [CONF_LIST] = "items",
-        [CONF_INT] = "",              [CONF_DURATION] = "ms",
-        [CONF_BYTES] = "bytes",       [CONF_BOOL] = "",
-        [CONF_ENUM] = ""};
+    static const char *const what[] = {[CONF_STRING] = "characters",
+                                       [CONF_LIST] = "items",
+                                       [CONF_INT] = "",
+                                       [CONF_DURATION] = "ms",
+                                       [CONF_BYTES] = "bytes",
+                                       [CONF_BOOL] = "",
+                                       [CONF_ENUM] = ""};
     return err_set(err, ERR_INVALID,
                    "--%s (%s): \"%s\" is out of range: %" PRId64 " to %" PRId64
                    " %s",
@@ -343,8 +346,7 @@ bool conf_set(conf_t *c, enum conf_id id, const char *text,
         return refuse(row, text, source, err);
     }
     bool bounded = row->type != CONF_BOOL && row->type != CONF_ENUM;
-    if (bounded &&
-        (extent(row, &v) < row->min || extent(row, &v) > row->max)) {
+    if (bounded && (extent(row, &v) < row->min || extent(row, &v) > row->max)) {
         value_clear(&v);
         return refuse_extent(row, text, source, err);
     }
@@ -353,7 +355,8 @@ bool conf_set(conf_t *c, enum conf_id id, const char *text,
     return true;
 }
 
-/* --- sources ---------------------------------------------------------------- */
+/* --- sources ----------------------------------------------------------------
+ */
 
 static const struct conf_row *find(const char *name, size_t n, int *id)
 {
@@ -382,9 +385,8 @@ static bool refuse_unknown(const conf_t *c, const char *name, size_t n,
         }
     }
     if (other != NULL) {
-        return err_set(err, ERR_INVALID,
-                       "--%.*s is an option of %s, not of %s", (int)n, name,
-                       other, own);
+        return err_set(err, ERR_INVALID, "--%.*s is an option of %s, not of %s",
+                       (int)n, name, other, own);
     }
     return err_set(err, ERR_INVALID, "unknown option --%.*s (try %s --help)",
                    (int)min_size(n, 64), name, own);
@@ -526,7 +528,8 @@ bool conf_load(conf_t *c, int argc, char *const *argv, struct err *err)
     return path[0] == '\0' || load_file(c, path, err);
 }
 
-/* --- reading ---------------------------------------------------------------- */
+/* --- reading ----------------------------------------------------------------
+ */
 
 static const struct value *value_of(const conf_t *c, enum conf_id id,
                                     unsigned types)
@@ -612,9 +615,8 @@ bool conf_wants_version(const conf_t *c)
 static const char *placeholder(enum conf_type type)
 {
     static const char *const names[] = {
-        [CONF_STRING] = " TEXT",  [CONF_LIST] = " ITEM...",
-        [CONF_INT] = " N",        [CONF_DURATION] = " TIME",
-        [CONF_BYTES] = " SIZE",   [CONF_BOOL] = "",
+        [CONF_STRING] = " TEXT",   [CONF_LIST] = " ITEM...", [CONF_INT] = " N",
+        [CONF_DURATION] = " TIME", [CONF_BYTES] = " SIZE",   [CONF_BOOL] = "",
         [CONF_ENUM] = " WORD",
     };
     return names[type];

@@ -38,7 +38,8 @@ static const int panic_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 static int term_fd = -1; /* an eventfd that is written once and never read */
 static atomic_int term_count;
 
-/* --- signals ---------------------------------------------------------------- */
+/* --- signals ----------------------------------------------------------------
+ */
 
 static void handle(int signal, void (*handler)(int), int flags)
 {
@@ -145,7 +146,8 @@ void proc_signals_restore(void)
     handle(SIGHUP, SIG_DFL, 0);
 }
 
-/* --- start ------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------------------
+ */
 
 /* Streams, store and sockets want many descriptors; take what is allowed. */
 static void raise_file_limit(void)
@@ -228,7 +230,8 @@ conf_t *proc_start(const struct proc_spec *spec, int argc, char *const *argv,
     return conf;
 }
 
-/* --- ready and failed ------------------------------------------------------- */
+/* --- ready and failed -------------------------------------------------------
+ */
 
 /* systemd's readiness protocol: one datagram to a socket it named. */
 static void notify_manager(void)
