@@ -10,10 +10,10 @@
 #include "options.h"
 
 /* The warm-up is this part of the real thing. */
-#define BURST_WARM_PART 20u
+#define BURST_WARM_PART 4u
 
 struct burst {
-    uint64_t n; /* events of a stream */
+    uint64_t n;                /* events of a stream */
     uint64_t data_ns, last_ns; /* first and last event of all streams */
     uint64_t events;           /* without metadata */
     struct samples first, stream;

@@ -16,16 +16,16 @@
 #include "sse.h"
 
 /* What went wrong, over all answers of a test. X(field, meaning) */
-#define TALLY_FAULTS(X)                                                       \
-    X(lost, "expected events that did not come")                              \
-    X(duplicated, "events that came twice, by content or by id")              \
-    X(reordered, "events that came after a later one, by content or by id")   \
-    X(wrong, "events of an unexpected kind or with a wrong value")            \
-    X(malformed, "lines or data that cannot be read")                         \
-    X(error_events, "events named error or gap")                              \
-    X(bad_status, "answers with a status other than 200")                     \
-    X(truncated, "answers that ended before their last chunk or event")       \
-    X(unfinished, "answers that had not ended when the test gave up")         \
+#define TALLY_FAULTS(X)                                                        \
+    X(lost, "expected events that did not come")                               \
+    X(duplicated, "events that came twice, by content or by id")               \
+    X(reordered, "events that came after a later one, by content or by id")    \
+    X(wrong, "events of an unexpected kind or with a wrong value")             \
+    X(malformed, "lines or data that cannot be read")                          \
+    X(error_events, "events named error or gap")                               \
+    X(bad_status, "answers with a status other than 200")                      \
+    X(truncated, "answers that ended before their last chunk or event")        \
+    X(unfinished, "answers that had not ended when the test gave up")          \
     X(connect_failed, "connections that could not be opened")
 
 struct tally {
@@ -55,15 +55,15 @@ enum check_kind {
 
 struct check {
     enum check_kind kind;
-    bool metadata;    /* the first event has been seen */
-    bool has_id;      /* an id has been seen */
-    int64_t x;        /* CHECK_COUNT: the input */
+    bool metadata;     /* the first event has been seen */
+    bool has_id;       /* an id has been seen */
+    int64_t x;         /* CHECK_COUNT: the input */
     uint64_t expected; /* events (CHECK_TOKENS: characters) to come */
     uint64_t got;
-    uint64_t next;    /* CHECK_EMIT: the i that is due */
+    uint64_t next; /* CHECK_EMIT: the i that is due */
     uint64_t events;
     uint64_t id_ms, id_seq; /* of the last event with an id */
-    uint8_t *seen;    /* CHECK_EMIT: a bit per event */
+    uint8_t *seen;          /* CHECK_EMIT: a bit per event */
 };
 
 static void check_fini(struct check *check)
@@ -144,8 +144,8 @@ static void check_id(struct check *check, struct sse_text id,
     }
     if (check->has_id) {
         bool same = ms == check->id_ms && seq == check->id_seq;
-        bool before = ms < check->id_ms ||
-                      (ms == check->id_ms && seq < check->id_seq);
+        bool before =
+            ms < check->id_ms || (ms == check->id_ms && seq < check->id_seq);
         tally->duplicated += same ? 1 : 0;
         tally->reordered += before ? 1 : 0;
     }
@@ -175,8 +175,7 @@ static void check_emit(struct check *check, struct sse_text data,
 {
     struct sse_text text = check_after_key(data, "\"i\":");
     uint64_t i = 0;
-    if (text.at == NULL || !check_take_u64(&text, &i) ||
-        i >= check->expected) {
+    if (text.at == NULL || !check_take_u64(&text, &i) || i >= check->expected) {
         tally->malformed++;
         return;
     }

@@ -25,8 +25,8 @@
 #include "stat.h"
 
 #define DRIVE_READ_BYTES (256u << 10)
-#define DRIVE_WAIT_MS    20
-#define DRIVE_EVENTS     256
+#define DRIVE_WAIT_MS 20
+#define DRIVE_EVENTS 256
 #define DRIVE_BODY_BYTES 256
 
 enum conn_state {
@@ -47,10 +47,10 @@ struct conn {
     struct http http;
     struct sse sse;
     struct check check;
-    uint64_t started_ns; /* before connecting, if that was needed */
-    uint64_t first_ns;   /* first event */
-    uint64_t data_ns;    /* first event after metadata */
-    uint64_t last_ns;    /* last event after metadata */
+    uint64_t started_ns;         /* before connecting, if that was needed */
+    uint64_t first_ns;           /* first event */
+    uint64_t data_ns;            /* first event after metadata */
+    uint64_t last_ns;            /* last event after metadata */
     char body[DRIVE_BODY_BYTES]; /* start of an answer that is no stream */
 };
 
@@ -290,8 +290,7 @@ static void drive_on_bytes(struct drive *drive, struct conn *conn, size_t len)
     struct drive_at at = {drive, conn};
     bool had_head = conn->http.head_seen;
     conn->fresh = false;
-    size_t used =
-        http_feed(&conn->http, drive->bytes, len, drive_on_body, &at);
+    size_t used = http_feed(&conn->http, drive->bytes, len, drive_on_body, &at);
     if (used < len) {
         conn->http.state = HTTP_BROKEN; /* bytes after the answer's end */
     }

@@ -35,10 +35,10 @@ enum http_state {
 
 struct http {
     enum http_state state;
-    int status;    /* 0 until the status line was read */
-    bool chunked;  /* Transfer-Encoding: chunked */
-    bool counted;  /* there was a Content-Length */
-    bool closing;  /* the server closes after this answer */
+    int status;     /* 0 until the status line was read */
+    bool chunked;   /* Transfer-Encoding: chunked */
+    bool counted;   /* there was a Content-Length */
+    bool closing;   /* the server closes after this answer */
     bool head_seen; /* all header lines were read */
     uint32_t line_len;
     uint64_t left; /* bytes of the chunk or body still to come */

@@ -12,11 +12,11 @@
 #include "loop.h"
 #include "options.h"
 
-#define IDLE_RUNS_MAX   64u
-#define IDLE_SLEEP_MS   600000u /* far longer than the test */
-#define IDLE_OPENING    128u    /* connections without an answer at a time */
-#define IDLE_STALL_NS   (250u * NS_PER_MS)
-#define IDLE_POLL_MS    10
+#define IDLE_RUNS_MAX 64u
+#define IDLE_SLEEP_MS 600000u /* far longer than the test */
+#define IDLE_OPENING 128u     /* connections without an answer at a time */
+#define IDLE_STALL_NS (250u * NS_PER_MS)
+#define IDLE_POLL_MS 10
 
 struct idle_run {
     char thread[LOOP_ID_BYTES];
@@ -26,10 +26,10 @@ struct idle_run {
 struct idle {
     const struct options *options;
     struct idle_run runs[IDLE_RUNS_MAX];
-    uint32_t next;   /* connection to open next */
-    uint32_t heads;  /* answers whose head has come */
+    uint32_t next;    /* connection to open next */
+    uint32_t heads;   /* answers whose head has come */
     uint64_t head_ns; /* when the last one came, or the last were opened */
-    uint64_t ended;  /* readers that saw the end in order */
+    uint64_t ended;   /* readers that saw the end in order */
 };
 
 /* ---- the sleeping runs ---- */
@@ -47,8 +47,7 @@ static bool idle_make_run(struct peer *peer, struct idle_run *run)
              "{\"assistant_id\":\"sleeper\",\"input\":{\"ms\":%u},"
              "\"stream_mode\":[\"values\",\"custom\"]}",
              IDLE_SLEEP_MS);
-    int status =
-        peer_call(peer, (struct request){"POST", path, body}, &answer);
+    int status = peer_call(peer, (struct request){"POST", path, body}, &answer);
     bool good = status == 200 &&
                 text_member(&answer, "run_id", run->run, LOOP_ID_BYTES);
     if (!good) {

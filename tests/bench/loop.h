@@ -17,10 +17,10 @@
 struct loop {
     const struct options *options;
     enum check_kind kind;
-    uint64_t expected;             /* events, or characters, of an answer */
+    uint64_t expected;              /* events, or characters, of an answer */
     char (*threads)[LOOP_ID_BYTES]; /* a thread per client, or NULL */
-    uint64_t warm_ns;              /* when the measured part begins */
-    uint64_t stop_ns;              /* when it ends; no new requests then */
+    uint64_t warm_ns;               /* when the measured part begins */
+    uint64_t stop_ns;               /* when it ends; no new requests then */
     uint64_t next_x;
     uint64_t runs; /* answers that were complete within the measured part */
     uint64_t events_before; /* the measured part */
@@ -29,8 +29,8 @@ struct loop {
 
 /* ---- the plan ---- */
 
-static void loop_compose(struct loop *loop, struct conn *conn,
-                         struct text *out, const struct peer *peer)
+static void loop_compose(struct loop *loop, struct conn *conn, struct text *out,
+                         const struct peer *peer)
 {
     char body[256];
     char path[128];
@@ -112,10 +112,10 @@ static void loop_on_answer(struct drive *drive, struct conn *conn)
 static bool loop_make_thread(struct peer *peer, char *id)
 {
     struct text answer;
-    int status = peer_call(peer, (struct request){"POST", "/threads", "{}"},
-                           &answer);
-    bool good = status == 200 &&
-                text_member(&answer, "thread_id", id, LOOP_ID_BYTES);
+    int status =
+        peer_call(peer, (struct request){"POST", "/threads", "{}"}, &answer);
+    bool good =
+        status == 200 && text_member(&answer, "thread_id", id, LOOP_ID_BYTES);
     if (!good) {
         fprintf(stderr, "load: POST /threads: status %d, body: %.200s\n",
                 status, answer.bytes);
@@ -211,23 +211,22 @@ static bool loop_test_first(const struct options *options, struct drive *drive,
     return loop_test_runs(&one, drive, report);
 }
 
-static bool loop_test_tokens(const struct options *options,
-                             struct drive *drive, struct report *report)
+static bool loop_test_tokens(const struct options *options, struct drive *drive,
+                             struct report *report)
 {
-    struct loop loop = {.options = options,
-                        .kind = CHECK_TOKENS,
-                        .expected = LOOP_TOKENS};
+    struct loop loop = {
+        .options = options, .kind = CHECK_TOKENS, .expected = LOOP_TOKENS};
     return loop_run(&loop, drive, report);
 }
 
-static bool loop_test_thread(const struct options *options,
-                             struct drive *drive, struct report *report)
+static bool loop_test_thread(const struct options *options, struct drive *drive,
+                             struct report *report)
 {
     struct loop loop = {.options = options,
                         .kind = CHECK_COUNT,
                         .expected = loop_values(options->assistant)};
-    bool good = loop_make_threads(&loop, drive->peer) &&
-                loop_run(&loop, drive, report);
+    bool good =
+        loop_make_threads(&loop, drive->peer) && loop_run(&loop, drive, report);
     free(loop.threads);
     return good;
 }

@@ -16,8 +16,7 @@
 
 struct options {
     const char *base, *test, *assistant, *via, *api_key;
-    uint64_t clients, seconds, warmup, n, streams, runs, pid, sources,
-        patience;
+    uint64_t clients, seconds, warmup, n, streams, runs, pid, sources, patience;
     bool self_test, help;
 };
 
@@ -32,8 +31,11 @@ struct option_row {
     const char *meaning;
 };
 
-#define ROW(name, kind, field, fallback, max, meaning)                        \
-    {"--" name, kind, offsetof(struct options, field), fallback, max, meaning}
+#define ROW(name, kind, field, fallback, max, meaning)                         \
+    {                                                                          \
+        "--" name, kind, offsetof(struct options, field), fallback, max,       \
+            meaning                                                            \
+    }
 
 static const struct option_row option_rows[] = {
     ROW("base", OPTION_TEXT, base, "http://127.0.0.1:8123", 0,

@@ -32,9 +32,9 @@
 struct peer {
     struct sockaddr_storage address;
     socklen_t address_len;
-    char host[128]; /* for the Host header */
+    char host[128];       /* for the Host header */
     char key_header[160]; /* "x-api-key: KEY\r\n" or "" */
-    unsigned sources; /* loopback addresses to come from; 0: the system's */
+    unsigned sources;     /* loopback addresses to come from; 0: the system's */
     unsigned next_source;
 };
 
@@ -89,8 +89,7 @@ static int peer_connect(struct peer *peer, bool blocking)
 }
 
 /* Takes the first address of the name that answers: localhost has two. */
-static bool peer_resolve(struct peer *peer, const char *name,
-                         const char *port)
+static bool peer_resolve(struct peer *peer, const char *name, const char *port)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;

@@ -197,8 +197,7 @@ static void selftest_facts(struct selftest *test)
     selftest_is(test, reader.http.state == HTTP_CHUNK_SIZE, "cut short");
     selftest_is(test, !sse_at_rest(&reader.sse), "inside a line");
     sse_fini(&reader.sse);
-    selftest_read(&reader, "HTTP/1.1 200 OK\r\n\r\ndata: 1\ndata: 2\n\n", 1,
-                  1);
+    selftest_read(&reader, "HTTP/1.1 200 OK\r\n\r\ndata: 1\ndata: 2\n\n", 1, 1);
     selftest_is(test, reader.sse.malformed == 1, "two data lines");
     sse_fini(&reader.sse);
 }
@@ -214,7 +213,10 @@ struct selftest_case {
     struct tally wanted;      /* faults only */
 };
 
-#define META {"metadata", "{\"run_id\":\"r\",\"attempt\":1}", NULL}
+#define META                                                                   \
+    {                                                                          \
+        "metadata", "{\"run_id\":\"r\",\"attempt\":1}", NULL                   \
+    }
 
 static const struct selftest_case selftest_rows[] = {
     {"a good count",

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define NS_PER_MS 1000000u
-#define NS_PER_S  1000000000u
+#define NS_PER_S 1000000000u
 
 /* Enough for ten minutes at 10,000 runs/s; later ones are not kept. */
 #define STAT_SAMPLES_MAX (6u << 20)
