@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h: everything that outlives a process, as calls grouped by table.
+ * Callers see rows as structs and bodies as values; SQL text lives in this
+ * folder and nowhere else. Knows nothing of HTTP, graphs, queues or sockets.
+ *
+ * Who writes what (on SQLite all of it goes through the broker process: the
+ * ledger and journal threads write themselves, gateways and workers send
+ * their writes to the vault thread; on PostgreSQL everyone writes directly):
+ *
+ *   assistants               gateway
+ *   threads                  gateway: create, patch, delete, copy, set
+ *                            ledger: status, values, interrupts, last_ms
+ *   runs                     ledger (gateway: delete of an ended run)
+ *   events                   journal
+ *   checkpoints blobs writes saver of the worker, fenced by its attempt
+ *   items                    gateway, nodes
+ *   meta                     broker at its start
+ *
+ * A handle belongs to one thread. Every call is one transaction, or part of
+ * the group opened by store_begin(). Writes are idempotent: repeating one
+ * whose answer was lost does no harm.
+ *
+ * Errors: ERR_NOT_FOUND (no such row), ERR_CONFLICT, ERR_FENCED (the attempt
+ * lost its lease; nothing was written), ERR_STORE_FULL (no room on the disk;
+ * later calls work again once there is), ERR_STORE (anything else of the
+ * database), ERR_UNAVAILABLE (the vault cannot be reached, or the database is
+ * not there yet). After an error nothing of that call has been written.
+ *
+ * Times are microseconds since 1970 (_us), event id halves milliseconds (_ms).
+ * In row structs strings and values are owned by the struct: x_fini() frees
+ * them when the struct came out of a call; where a struct goes in, everything
+ * is borrowed and values may be NULL. Statuses are the API's words.
+ */
+#ifndef COMMON_STORE_STORE_H
+#define COMMON_STORE_STORE_H
+
+#include "common/err.h"
+#include "common/id.h"
+#include "common/value.h"
+
+typedef struct store store_t;
+
+/* ---- opening ------------------------------------------------------------ */
+
+enum store_role {
+    STORE_OWNER,  /* broker: makes and migrates the database, writes itself */
+    STORE_CLIENT, /* gateway, worker: reads; on SQLite writes with `call` */
+};
+
+/*
+ * How a client's writes reach the vault: sends `op` (a name of ops.tbl.h)
+ * with `args`, waits for the answer, gives its result (NULL when it has none)
+ * or the error that was sent back. A transport that answers later may return
+ * true at once with a NULL result for ops that have none.
+ */
+typedef bool store_call_fn(void *self, const char *op, const leat_value *args,
+                           leat_value **result, struct err *err);
+
+struct store_conf {
+    const char *url;      /* "sqlite:PATH" or "postgresql://..." */
+    enum store_role role;
+    bool fsync;           /* owner: --commit fsync; false: os */
+    int64_t wait_ms;      /* client: how long to wait for a ready database */
+    store_call_fn *call;  /* client; NULL: the handle can only read */
+    void *call_self;
+};
+
+store_t *store_open(const struct store_conf *conf, struct err *err) MUST_USE;
+void store_destroy(store_t **s);
+
+/* One trivial read (GET /ok?check_db=1). */
+MUST_USE bool store_ping(store_t *s, struct err *err);
+
+/*
+ * The lock of the active broker, held until the handle is destroyed.
+ * *got is false when another process holds it; then try again later.
+ */
+MUST_USE bool store_broker_lock(store_t *s, bool *got, struct err *err);
+/* Adds one to the epoch and gives it; once, right after taking the lock. */
+MUST_USE bool store_epoch_raise(store_t *s, uint32_t *epoch, struct err *err);
+
+/*
+ * A group: the calls between begin and commit are one transaction. A call
+ * that fails leaves the others in place. When commit returns false nothing of
+ * the group was written (a full disk may end a group early: calls after that
+ * fail as well, and so does the commit). Not for handles with a transport.
+ */
+MUST_USE bool store_begin(store_t *s, struct err *err);
+MUST_USE bool store_commit(store_t *s, struct err *err);
+void store_rollback(store_t *s);
+
+/*
+ * Runs one call that came from a client: `op` and `args` as ops.tbl.h says.
+ * For a fenced op the run and attempt of the message's head are given; a nil
+ * run is no fence (state updates). *result may stay NULL.
+ */
+struct store_fence {
+    struct id run;
+    uint16_t attempt;
+};
+MUST_USE bool store_ops_run(store_t *s, leat_text op, leat_view args,
+                            const struct store_fence *fence,
+                            leat_value **result, struct err *err);
+
+/*
+ * Is `want` contained in `have`: every key of an object is there and contained
+ * in turn, every element of a list is contained in some element, all else is
+ * equal. A missing or null `want` is contained in everything. For metadata and
+ * values filters.
+ */
+bool store_contains(leat_view have, leat_view want);
+
+/* ---- assistants --------------------------------------------------------- */
+
+struct store_assistant {
+    struct id assistant_id;
+    char *graph_id;
+    char *owner;            /* "" or NULL: everybody's */
+    char *name;
+    char *description;      /* NULL: none */
+    leat_value *metadata;   /* objects; NULL going in: {} */
+    leat_value *config;
+    leat_value *context;
+    int64_t version;        /* 0 going in: 1 */
+    int64_t created_us;     /* 0 going in: now */
+    int64_t updated_us;
+};
+void store_assistant_fini(struct store_assistant *a);
+void store_assistants_free(struct store_assistant **list, size_t n);
+
+/* Also how system assistants are made at start: does nothing and tells
+ * *created = false when the id is taken. */
+MUST_USE bool store_assistants_create(store_t *s,
+                                      const struct store_assistant *a,
+                                      bool *created, struct err *err);
+MUST_USE bool store_assistants_get(store_t *s, const struct id *assistant_id,
+                                   struct store_assistant *out,
+                                   struct err *err);
+MUST_USE bool store_assistants_delete(store_t *s,
+                                      const struct id *assistant_id,
+                                      struct err *err);
+
+struct store_assistants_query {
+    leat_view metadata;     /* containment; missing: any */
+    const char *graph_id;   /* NULL: any */
+    const char *name;       /* part of the name, case ignored; NULL: any */
+    const char *owner;      /* NULL: any; else this owner's and everybody's */
+    const char *sort_by;    /* assistant_id graph_id name created_at
+                               updated_at; NULL: created_at */
+    bool ascending;
+    size_t limit;           /* 0: no rows, only the count */
+    size_t offset;
+};
+/* *list: *n rows, freed with store_assistants_free(); *total: all matches. */
+MUST_USE bool store_assistants_search(store_t *s,
+                                      const struct store_assistants_query *q,
+                                      struct store_assistant **list,
+                                      size_t *n, size_t *total,
+                                      struct err *err);
+
+/* ---- threads ------------------------------------------------------------ */
+
+struct store_thread {
+    struct id thread_id;
+    char *owner;            /* "" or NULL: none */
+    char status[16];        /* idle busy interrupted error; "" going in: idle */
+    leat_value *metadata;   /* objects; NULL going in: {} */
+    leat_value *config;
+    leat_value *values;     /* NULL: none yet */
+    leat_value *interrupts; /* task id -> list; NULL going in: {} */
+    leat_value *error;      /* NULL: none */
+    int64_t created_us;     /* 0 going in: now */
+    int64_t updated_us;
+    int64_t state_updated_us;
+    uint64_t last_ms;       /* highest event id half ever given on it */
+};
+void store_thread_fini(struct store_thread *t);
+void store_threads_free(struct store_thread **list, size_t n);
+
+/* *created = false: the id is taken, nothing was changed. */
+MUST_USE bool store_threads_create(store_t *s, const struct store_thread *t,
+                                   bool *created, struct err *err);
+MUST_USE bool store_threads_get(store_t *s, const struct id *thread_id,
+                                struct store_thread *out, struct err *err);
+/* Merges the keys of `metadata` (missing: none) over the thread's own, and
+ * those of `config`, its "configurable" key by key. */
+MUST_USE bool store_threads_patch(store_t *s, const struct id *thread_id,
+                                  leat_view metadata, leat_view config,
+                                  struct err *err);
+
+struct store_thread_state {
+    const char *status;     /* NULL: unchanged */
+    leat_view values;       /* these three: missing unchanged, null none */
+    leat_view interrupts;
+    leat_view error;
+};
+/* Sets what is given; updated_at moves always (all missing: a touch),
+ * state_updated_at when values are given. */
+MUST_USE bool store_threads_set(store_t *s, const struct id *thread_id,
+                                const struct store_thread_state *state,
+                                struct err *err);
+/* With runs, events, checkpoints. The broker must not hold a run of it. */
+MUST_USE bool store_threads_delete(store_t *s, const struct id *thread_id,
+                                   struct err *err);
+/* Makes `to` (must not exist) with all checkpoints of `from` and metadata,
+ * config and owner of it; thread ids inside metadata are rewritten, status,
+ * values and interrupts derived from the latest checkpoint. No runs. */
+MUST_USE bool store_threads_copy(store_t *s, const struct id *from,
+                                 const struct id *to, struct err *err);
+/* Keeps of every namespace the latest checkpoint (prune keep_latest). */
+MUST_USE bool store_threads_prune(store_t *s, const struct id *thread_id,
+                                  struct err *err);
+
+struct store_threads_query {
+    const struct id *ids;   /* of these only; NULL: any */
+    size_t id_count;
+    leat_view metadata;     /* containment; missing: any */
+    leat_view values;
+    const char *status;     /* NULL: any */
+    const char *owner;      /* NULL: any; else only this owner's */
+    const char *sort_by;    /* thread_id status created_at updated_at
+                               state_updated_at; NULL: created_at */
+    bool ascending;
+    size_t limit;           /* 0: no rows, only the count */
+    size_t offset;
+};
+/* *list: *n rows, freed with store_threads_free(); *total: all matches. */
+MUST_USE bool store_threads_search(store_t *s,
+                                   const struct store_threads_query *q,
+                                   struct store_thread **list, size_t *n,
+                                   size_t *total, struct err *err);
+
+/* ---- runs --------------------------------------------------------------- */
+
+struct store_run {
+    struct id run_id;
+    struct id thread_id;
+    struct id assistant_id;
+    char *graph_id;
+    char status[16];        /* pending running success error interrupted ... */
+    char strategy[16];      /* multitask strategy */
+    char cancel[16];        /* accepted: interrupt or rollback; "" none */
+    uint16_t attempt;       /* 0 before the first start */
+    uint16_t failures;      /* attempts that count as failed */
+    bool temporary;         /* its thread goes when it ends */
+    uint64_t ms;            /* first half of this attempt's event ids */
+    uint64_t first_seq;     /* first sequence of this attempt */
+    uint64_t last_seq;      /* last one known to have been given */
+    leat_value *kwargs;     /* opaque */
+    leat_value *metadata;   /* opaque */
+    leat_value *error;      /* {"error","message"}; NULL: none */
+    int64_t created_us;     /* 0 going in: now */
+    int64_t updated_us;
+    int64_t due_us;         /* wall time before which it must not start; 0 */
+    int64_t started_us;     /* first start; 0 not yet */
+    int64_t ended_us;       /* 0 not yet */
+    uint64_t thread_last_ms; /* out only: the thread's last_ms */
+};
+void store_run_fini(struct store_run *r);
+void store_runs_free(struct store_run **list, size_t n);
+
+/* What an insert does to the thread, beside making it busy and setting
+ * metadata graph_id and assistant_id. */
+struct store_run_thread {
+    bool make;              /* make it if it is not there (else NOT_FOUND) */
+    const char *owner;      /* of a thread made here; NULL: none */
+    leat_view config;       /* merged as in store_threads_patch; missing: no */
+};
+struct store_run_inserted {
+    bool inserted;          /* false: the run was there already, as it is */
+    char status[16];        /* its status now */
+    uint64_t thread_last_ms;
+};
+/* Ledger. The status going in is "pending" (or "" for it). */
+MUST_USE bool store_runs_insert(store_t *s, const struct store_run *r,
+                                const struct store_run_thread *t,
+                                struct store_run_inserted *out,
+                                struct err *err);
+
+/* Ledger. Status becomes running, the thread busy and its last_ms at least
+ * `ms`. The attempt must be higher than the stored one, else ERR_CONFLICT. */
+struct store_run_start {
+    struct id run_id;
+    uint16_t attempt;
+    uint16_t failures;
+    uint64_t ms;
+    uint64_t first_seq;     /* 0: unchanged */
+};
+MUST_USE bool store_runs_start(store_t *s, const struct store_run_start *r,
+                               struct err *err);
+
+/* Ledger. Back to pending; attempt and ms stay. `last_seq` 0: unchanged. */
+MUST_USE bool store_runs_requeue(store_t *s, const struct id *run_id,
+                                 uint64_t last_seq, struct err *err);
+
+/* Ledger. A cancel was accepted: `action` is interrupt or rollback. */
+MUST_USE bool store_runs_cancel(store_t *s, const struct id *run_id,
+                                const char *action, struct err *err);
+
+/* Ledger. The end of a run, and what its thread looks like afterwards. */
+struct store_run_end {
+    struct id run_id;
+    uint16_t attempt;       /* must be the stored one (else ERR_FENCED);
+                               0: whatever it is (a pending run, a dead one) */
+    const char *status;     /* success error interrupted timeout ... */
+    leat_view error;        /* missing or null: none */
+    uint64_t last_seq;      /* 0: unchanged */
+    /* idle, interrupted, error or busy; "idle" becomes busy while other runs
+     * of the thread are open. NULL or "": the thread is left alone. With
+     * "error" the thread's error is the run's, with others it is cleared. */
+    const char *thread_status;
+    leat_view values;       /* missing: unchanged */
+    /* missing: none when `attempt` is given, else unchanged */
+    leat_view interrupts;
+};
+/* Repeating the end of an ended run changes nothing and is true. */
+MUST_USE bool store_runs_finish(store_t *s, const struct store_run_end *r,
+                                struct err *err);
+
+MUST_USE bool store_runs_get(store_t *s, const struct id *run_id,
+                             struct store_run *out, struct err *err);
+
+struct store_runs_query {
+    const struct id *thread_id; /* NULL: all threads */
+    const char *status;         /* NULL: any; "open": pending and running */
+    leat_view metadata;         /* containment; missing: any */
+    size_t limit;               /* 0: all */
+    size_t offset;
+};
+/* Newest first; freed with store_runs_free(). */
+MUST_USE bool store_runs_list(store_t *s, const struct store_runs_query *q,
+                              struct store_run **list, size_t *n,
+                              struct err *err);
+/* Runs in this status ("open": pending and running). */
+MUST_USE bool store_runs_count(store_t *s, const char *status, uint64_t *n,
+                               struct err *err);
+/* Broker at its start: pending and running, in the order they were made. */
+MUST_USE bool store_runs_load_open(store_t *s, struct store_run **list,
+                                   size_t *n, struct err *err);
+/*
+ * As if the run had never been: its checkpoints, writes, views, log and row
+ * go, and the thread's status, values and interrupts are those of what is
+ * the latest then (busy while other runs of it are open). rollback (ledger):
+ * whatever its status, `busy` says that the thread is; delete (gateway):
+ * ERR_CONFLICT while it is open. ERR_NOT_FOUND when there is no such run.
+ */
+MUST_USE bool store_runs_rollback(store_t *s, const struct id *run_id,
+                                  bool busy, struct err *err);
+MUST_USE bool store_runs_delete(store_t *s, const struct id *run_id,
+                                struct err *err);
+
+/* ---- events: the log, one row per run and flush ------------------------- */
+
+struct store_segment {
+    struct id run_id;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    uint16_t attempt;
+    bool ended;             /* its last event is the log's last */
+    uint64_t ms;
+    const void *body;       /* msgpack events laid end to end; opaque */
+    size_t body_bytes;
+};
+/* Journal. A segment whose (run, first_seq) is there already is skipped. */
+MUST_USE bool store_events_append(store_t *s, const struct store_segment *list,
+                                  size_t n, struct err *err);
+/* Journal. The stored log is complete: nothing comes after `last_seq`. */
+MUST_USE bool store_events_end(store_t *s, const struct id *run_id,
+                               uint64_t last_seq, struct err *err);
+/*
+ * Gives the segments of a run that hold `from_seq` or later, in order, until
+ * `take` returns false. Bodies are valid during the call of take, which must
+ * not use the store handle.
+ */
+typedef bool store_segment_fn(void *arg, const struct store_segment *seg);
+MUST_USE bool store_events_read(store_t *s, const struct id *run_id,
+                                uint64_t from_seq, store_segment_fn *take,
+                                void *arg, struct err *err);
+struct store_log {
+    uint64_t first_seq;     /* lowest kept; 0 with last_seq 0: no log */
+    uint64_t last_seq;
+    uint64_t body_bytes;
+    bool ended;             /* the log has its end */
+};
+MUST_USE bool store_events_extent(store_t *s, const struct id *run_id,
+                                  struct store_log *out, struct err *err);
+MUST_USE bool store_events_total(store_t *s, uint64_t *bytes,
+                                 struct err *err);
+/* Drops whole segments of the run that end before `seq` (UINT64_MAX: all);
+ * *freed: bytes. */
+MUST_USE bool store_events_trim(store_t *s, const struct id *run_id,
+                                uint64_t seq, uint64_t *freed,
+                                struct err *err);
+/*
+ * Drops the logs of runs that ended before `ended_us`, and, oldest end first,
+ * of ended runs until `bytes` are freed; at most 64 runs per call. *freed:
+ * bytes dropped, 0: nothing was left to drop.
+ */
+MUST_USE bool store_events_expire(store_t *s, int64_t ended_us,
+                                  uint64_t bytes, uint64_t *freed,
+                                  struct err *err);
+
+/* ---- checkpoints -------------------------------------------------------- */
+
+struct store_write {
+    char task_id[37];
+    int64_t index;          /* special writes negative */
+    char *channel;
+    leat_value *value;
+    struct id run_id;       /* out: who wrote it */
+};
+
+/*
+ * One checkpoint. `values` is channel -> stored form. Channel versions repeat
+ * on forks, so a stored form is known by (thread, namespace, channel, id of
+ * the checkpoint that stored it): `refs` says for channels kept outside the
+ * row which checkpoint that is. Going in, a channel that `refs` names is not
+ * stored again and its value in `values` is ignored (null will do); it must
+ * be there, else ERR_CONFLICT. Going out, all of `values` is filled in and
+ * `refs` names every channel kept outside.
+ */
+struct store_checkpoint {
+    char id[37];
+    char parent_id[37];     /* "" none */
+    char *ns;
+    char *ts;               /* ISO-8601, as the engine made it */
+    struct id run_id;       /* nil: made by a state update */
+    leat_value *values;
+    leat_value *refs;       /* channel -> checkpoint id; NULL going in: none */
+    leat_value *versions;   /* channel -> integer */
+    leat_value *seen;       /* node -> channel -> integer */
+    leat_value *metadata;
+    leat_value *view;       /* worker/graph/engine.h; NULL: none */
+    struct store_write *writes; /* out only, by task and index */
+    size_t write_count;
+};
+void store_checkpoint_fini(struct store_checkpoint *c);
+void store_checkpoints_free(struct store_checkpoint **list, size_t n);
+
+/* Where a saver writes, and by which right: a nil run is not fenced. */
+struct store_place {
+    struct id thread_id;
+    const char *ns;
+    struct store_fence fence;
+};
+MUST_USE bool store_checkpoints_put(store_t *s, const struct store_place *at,
+                                    const struct store_checkpoint *c,
+                                    struct err *err);
+/* A negative index replaces what is there, others keep it (first wins). */
+MUST_USE bool store_checkpoints_put_writes(store_t *s,
+                                           const struct store_place *at,
+                                           const char *checkpoint_id,
+                                           const struct store_write *list,
+                                           size_t n, struct err *err);
+MUST_USE bool store_checkpoints_put_view(store_t *s,
+                                         const struct store_place *at,
+                                         const char *checkpoint_id,
+                                         const leat_value *view,
+                                         struct err *err);
+/* checkpoint_id NULL or "": the latest of the namespace. *found = false with
+ * true: there is none. */
+MUST_USE bool store_checkpoints_load(store_t *s, const struct id *thread_id,
+                                     const char *ns,
+                                     const char *checkpoint_id,
+                                     struct store_checkpoint *out, bool *found,
+                                     struct err *err);
+
+struct store_checkpoints_query {
+    struct id thread_id;
+    const char *ns;         /* NULL: "" */
+    const char *id;         /* exactly this one; NULL or "": any */
+    const char *before;     /* smaller ids only; NULL or "": any */
+    leat_view metadata;     /* containment; missing: any */
+    size_t limit;           /* 0: all */
+};
+/* Newest first, with writes; freed with store_checkpoints_free(). */
+MUST_USE bool store_checkpoints_list(store_t *s,
+                                     const struct store_checkpoints_query *q,
+                                     struct store_checkpoint **list, size_t *n,
+                                     struct err *err);
+
+/*
+ * What readers see of a checkpoint, by its view: the state (one reference),
+ * whether something is to run next, and the interrupts as task id -> list
+ * (one reference, {} for none).
+ */
+leat_value *store_checkpoint_values(const struct store_checkpoint *c);
+bool store_checkpoint_has_next(const struct store_checkpoint *c);
+leat_value *store_checkpoint_interrupts(const struct store_checkpoint *c);
+
+/* ---- items -------------------------------------------------------------- */
+
+struct store_item {
+    leat_value *space;      /* list of labels */
+    char *key;
+    leat_value *value;
+    int64_t created_us;
+    int64_t updated_us;
+};
+void store_item_fini(struct store_item *i);
+void store_items_free(struct store_item **list, size_t n);
+
+/* `space`: a non-empty list of labels, each non-empty and without "." (else
+ * ERR_INVALID). Owner NULL or "": the items that belong to nobody. */
+struct store_item_key {
+    const char *owner;
+    leat_view space;
+    const char *key;
+};
+MUST_USE bool store_items_put(store_t *s, const struct store_item_key *k,
+                              const leat_value *value, struct err *err);
+/* *found = false with true: there is none. */
+MUST_USE bool store_items_get(store_t *s, const struct store_item_key *k,
+                              struct store_item *out, bool *found,
+                              struct err *err);
+/* Deleting what is not there is true. */
+MUST_USE bool store_items_delete(store_t *s, const struct store_item_key *k,
+                                 struct err *err);
+
+struct store_items_query {
+    const char *owner;      /* NULL or "": nobody's */
+    leat_view prefix;       /* list of labels; missing or []: all */
+    bool (*match)(void *arg, leat_view value); /* NULL: all */
+    void *arg;
+    size_t limit;           /* 0: all */
+    size_t offset;
+};
+/* Last updated first; freed with store_items_free(). */
+MUST_USE bool store_items_search(store_t *s, const struct store_items_query *q,
+                                 struct store_item **list, size_t *n,
+                                 struct err *err);
+/* All namespaces below the prefix, each once, in order: a list of lists. */
+MUST_USE bool store_items_spaces(store_t *s, const char *owner,
+                                 leat_view prefix, leat_value **spaces,
+                                 struct err *err);
+
+/* ---- tests and development ---------------------------------------------- */
+
+enum {
+    STORE_RUNS = 1, STORE_THREADS = 2, STORE_ASSISTANTS = 4,
+    STORE_CHECKPOINTS = 8, STORE_ITEMS = 16,
+};
+/* Empties the named tables (POST /internal/truncate). */
+MUST_USE bool store_truncate(store_t *s, unsigned what, struct err *err);
+
+#endif
