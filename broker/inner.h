@@ -151,16 +151,14 @@ void brk_log_destroy(struct brk_log **p);
  */
 enum brk_op_type {
     BRK_OP_INSERT = 1, /* a pending run; its thread becomes busy. `last_ms` of
-                          the thread comes back. ERR_CONFLICT: the run exists,
-                          `status` says how it ended ("" when it is open) */
-    BRK_OP_START,      /* running, attempt, failures, ms; thread busy */
+                          the thread comes back. `existed`: the store has this
+                          run already, with `status`; nothing was changed */
+    BRK_OP_START,      /* running, attempt, failures, ms, seq; thread busy */
     BRK_OP_REQUEUE,    /* pending again (handed back); attempt stays */
-    BRK_OP_CANCEL,     /* remember that a cancel was accepted: `status` is the
-                          action, interrupt or rollback */
-    BRK_OP_FINISH,     /* status, error, last sequence; thread_status, values
-                          and interrupts of the thread where given */
+    BRK_OP_FINISH,     /* status, error, seq; thread_status, values and
+                          interrupts of the thread where given */
     BRK_OP_ROLLBACK,   /* delete the run, its checkpoints and its log; the
-                          thread is as before the run, with thread_status */
+                          thread is as it was before the run */
     BRK_OP_THREAD_DELETE, /* the thread and all it has */
 };
 
@@ -168,15 +166,16 @@ struct brk_op {
     enum brk_op_type type;
     struct id run;
     struct id thread;
-    uint16_t attempt;
-    uint16_t failures;
-    bool temporary;       /* INSERT */
-    int64_t due_us;       /* INSERT: wall time before which it does not start */
+    uint16_t attempt;     /* START, FINISH (0: whatever it is) */
+    uint16_t failures;    /* START */
+    bool existed;         /* INSERT, out */
+    int64_t due_ms;       /* INSERT: wall time before which it must not start */
     uint64_t ms;          /* START: first half of the attempt's event ids */
-    uint64_t last_seq;    /* FINISH */
+    uint64_t seq;         /* START: first one of the attempt; REQUEUE, FINISH:
+                             last one of the log (0: unchanged) */
     uint64_t last_ms;     /* INSERT, out: highest ms used on the thread */
-    char status[16];      /* FINISH: success, error, interrupted; CANCEL */
-    char thread_status[16]; /* FINISH, ROLLBACK: idle, busy, interrupted, error */
+    char status[16];      /* FINISH: success, error, interrupted; INSERT, out */
+    char thread_status[16]; /* FINISH: idle, interrupted, error; "": leave it */
     leat_value *submit;   /* INSERT: the body of RUN_SUBMIT */
     leat_value *error;    /* FINISH: {"error","message"} or NULL */
     leat_value *values;   /* FINISH: NULL leaves them */
