@@ -6,8 +6,8 @@
 #ifndef LEAT_BENCH_BURST_H
 #define LEAT_BENCH_BURST_H
 
-#include "drive.h"
-#include "options.h"
+#include "tests/bench/drive.h"
+#include "tests/bench/options.h"
 
 /* The warm-up is this part of the real thing. */
 #define BURST_WARM_PART 4u
@@ -51,8 +51,8 @@ static void burst_on_answer(struct drive *drive, struct conn *conn)
     if (conn->last_ns > burst->last_ns) {
         burst->last_ns = conn->last_ns;
     }
-    stat_add(&burst->first, conn->first_ns - conn->started_ns);
-    stat_add(&burst->stream, conn->last_ns - conn->started_ns);
+    measure_add(&burst->first, conn->first_ns - conn->started_ns);
+    measure_add(&burst->stream, conn->last_ns - conn->started_ns);
 }
 
 static bool burst_round(struct burst *burst, struct drive *drive,
@@ -85,8 +85,8 @@ static void burst_report(struct burst *burst, const struct options *options,
     report_real(report, "events_per_s", rate);
     report_samples(report, "first", &burst->first);
     report_samples(report, "stream", &burst->stream);
-    stat_clear(&burst->first);
-    stat_clear(&burst->stream);
+    measure_clear(&burst->first);
+    measure_clear(&burst->stream);
 }
 
 static bool burst_test(const struct options *options, struct drive *drive,
@@ -96,8 +96,8 @@ static bool burst_test(const struct options *options, struct drive *drive,
     struct burst burst = {.n = options->n};
     if (options->warmup > 0 && warm.n > 0) {
         bool good = burst_round(&warm, drive, options);
-        stat_clear(&warm.first);
-        stat_clear(&warm.stream);
+        measure_clear(&warm.first);
+        measure_clear(&warm.stream);
         if (!good) {
             return false;
         }

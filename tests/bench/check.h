@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sse.h"
+#include "tests/bench/sse.h"
 
 /* What went wrong, over all answers of a test. X(field, meaning) */
 #define TALLY_FAULTS(X)                                                        \

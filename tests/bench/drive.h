@@ -18,11 +18,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "http.h"
-#include "peer.h"
-#include "sse.h"
-#include "stat.h"
+#include "tests/bench/check.h"
+#include "tests/bench/http.h"
+#include "tests/bench/peer.h"
+#include "tests/bench/sse.h"
+#include "tests/bench/measure.h"
 
 #define DRIVE_READ_BYTES (256u << 10)
 #define DRIVE_WAIT_MS 20
@@ -190,7 +190,7 @@ static void drive_begin(struct drive *drive, struct conn *conn)
     conn->fresh = true;
     conn->body_len = 0;
     conn->first_ns = conn->data_ns = conn->last_ns = 0;
-    conn->started_ns = stat_now_ns();
+    conn->started_ns = measure_now_ns();
     if (conn->fd >= 0 && drive_send(conn, out.bytes, out.len) &&
         conn->state == CONN_READING) {
         return;
@@ -325,7 +325,7 @@ static void drive_on_readable(struct drive *drive, struct conn *conn)
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
-    drive->now_ns = stat_now_ns();
+    drive->now_ns = measure_now_ns();
     if (len > 0) {
         drive_on_bytes(drive, conn, (size_t)len);
     } else {
@@ -377,7 +377,7 @@ static void drive_start(struct drive *drive)
 
 static void drive_until(struct drive *drive, uint64_t end_ns)
 {
-    while (drive->busy > 0 && stat_now_ns() < end_ns) {
+    while (drive->busy > 0 && measure_now_ns() < end_ns) {
         drive_turn(drive, DRIVE_WAIT_MS);
     }
 }
@@ -389,10 +389,10 @@ static void drive_until(struct drive *drive, uint64_t end_ns)
 static void drive_drain(struct drive *drive, unsigned patience_s)
 {
     const uint64_t patience_ns = (uint64_t)patience_s * NS_PER_S;
-    drive->progress_ns = stat_now_ns();
+    drive->progress_ns = measure_now_ns();
     while (drive->busy > 0) {
         drive_turn(drive, DRIVE_WAIT_MS);
-        if (stat_now_ns() > drive->progress_ns + patience_ns) {
+        if (measure_now_ns() > drive->progress_ns + patience_ns) {
             drive->tally.unfinished += drive->busy;
             return;
         }

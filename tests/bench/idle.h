@@ -8,9 +8,9 @@
 #ifndef LEAT_BENCH_IDLE_H
 #define LEAT_BENCH_IDLE_H
 
-#include "drive.h"
-#include "loop.h"
-#include "options.h"
+#include "tests/bench/drive.h"
+#include "tests/bench/loop.h"
+#include "tests/bench/options.h"
 
 #define IDLE_RUNS_MAX 64u
 #define IDLE_SLEEP_MS 600000u /* far longer than the test */
@@ -61,12 +61,12 @@ static bool idle_make_run(struct peer *peer, struct idle_run *run)
 static bool idle_await_running(struct peer *peer, const struct idle_run *run,
                                unsigned patience_s)
 {
-    uint64_t end_ns = stat_now_ns() + (uint64_t)patience_s * NS_PER_S;
+    uint64_t end_ns = measure_now_ns() + (uint64_t)patience_s * NS_PER_S;
     char path[192];
     char status[32];
     struct text answer;
     snprintf(path, sizeof(path), "/threads/%s/runs/%s", run->thread, run->run);
-    while (stat_now_ns() < end_ns) {
+    while (measure_now_ns() < end_ns) {
         int code =
             peer_call(peer, (struct request){"GET", path, NULL}, &answer);
         if (code == 200 &&
@@ -170,14 +170,14 @@ static void idle_on_answer(struct drive *drive, struct conn *conn)
 static void idle_open(struct idle *idle, struct drive *drive)
 {
     uint64_t end_ns =
-        stat_now_ns() + idle->options->patience * (uint64_t)NS_PER_S;
-    while (idle->heads < drive->conns_len && stat_now_ns() < end_ns) {
-        uint64_t silent_ns = stat_now_ns() - idle->head_ns;
+        measure_now_ns() + idle->options->patience * (uint64_t)NS_PER_S;
+    while (idle->heads < drive->conns_len && measure_now_ns() < end_ns) {
+        uint64_t silent_ns = measure_now_ns() - idle->head_ns;
         if (idle->next < drive->conns_len && silent_ns > IDLE_STALL_NS) {
             for (uint32_t i = 0; i < IDLE_OPENING; i++) {
                 idle_open_next(idle, drive);
             }
-            idle->head_ns = stat_now_ns();
+            idle->head_ns = measure_now_ns();
         }
         drive_turn(drive, DRIVE_WAIT_MS);
     }
@@ -188,12 +188,12 @@ static void idle_hold(struct idle *idle, struct drive *drive,
                       struct report *report, uint64_t rss_before_kb)
 {
     long pid = (long)idle->options->pid;
-    uint64_t begin_ns = stat_now_ns();
-    double cpu_s = stat_cpu_s(pid);
+    uint64_t begin_ns = measure_now_ns();
+    double cpu_s = measure_cpu_s(pid);
     drive_until(drive, begin_ns + idle->options->seconds * NS_PER_S);
-    double seconds = (double)(stat_now_ns() - begin_ns) / NS_PER_S;
-    cpu_s = stat_cpu_s(pid) - cpu_s;
-    uint64_t rss_kb = stat_rss_kb(pid);
+    double seconds = (double)(measure_now_ns() - begin_ns) / NS_PER_S;
+    cpu_s = measure_cpu_s(pid) - cpu_s;
+    uint64_t rss_kb = measure_rss_kb(pid);
     uint64_t grown = rss_kb > rss_before_kb ? rss_kb - rss_before_kb : 0;
     report_int(report, "rss_before_kb", rss_before_kb);
     report_int(report, "rss_open_kb", rss_kb);
@@ -209,20 +209,20 @@ static bool idle_measure(struct idle *idle, struct drive *drive,
                          struct report *report)
 {
     long pid = (long)idle->options->pid;
-    uint64_t rss_kb = stat_rss_kb(pid);
-    uint64_t begin_ns = stat_now_ns();
+    uint64_t rss_kb = measure_rss_kb(pid);
+    uint64_t begin_ns = measure_now_ns();
     idle_open(idle, drive);
     report_int(report, "streams", drive->conns_len);
     report_int(report, "opened", idle->heads);
     report_real(report, "open_s",
-                (double)(stat_now_ns() - begin_ns) / NS_PER_S);
+                (double)(measure_now_ns() - begin_ns) / NS_PER_S);
     idle_hold(idle, drive, report, rss_kb);
     if (!idle_cancel_runs(idle, drive->peer)) {
         return false;
     }
     drive_drain(drive, (unsigned)idle->options->patience);
     report_int(report, "ended_in_order", idle->ended);
-    report_int(report, "rss_closed_kb", stat_rss_kb(pid));
+    report_int(report, "rss_closed_kb", measure_rss_kb(pid));
     return true;
 }
 

@@ -5,8 +5,6 @@
  * counts every event of every answer. Each test is a header of its own; this
  * file is the table of tests, the help, and the line of JSON that comes out.
  */
-#define _GNU_SOURCE
-
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,12 +12,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "burst.h"
-#include "drive.h"
-#include "idle.h"
-#include "loop.h"
-#include "options.h"
-#include "selftest.h"
+#include "tests/bench/burst.h"
+#include "tests/bench/drive.h"
+#include "tests/bench/idle.h"
+#include "tests/bench/loop.h"
+#include "tests/bench/options.h"
+#include "tests/bench/selftest.h"
 
 enum exit_status { EXIT_GOOD = 0, EXIT_FAULTS = 1, EXIT_CANNOT = 2 };
 
@@ -125,7 +123,7 @@ static void report_tally(struct report *report, const struct drive *drive)
     report_int(report, "events", tally->events);
     report_int(report, "comments", tally->comments);
     report_int(report, "connects", drive->connects);
-    report_real(report, "client_cpu_s", stat_cpu_s((long)getpid()));
+    report_real(report, "client_cpu_s", measure_cpu_s((long)getpid()));
 #define X(field, meaning) report_int(report, #field, tally->field);
     TALLY_FAULTS(X)
 #undef X

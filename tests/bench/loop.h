@@ -7,8 +7,8 @@
 #ifndef LEAT_BENCH_LOOP_H
 #define LEAT_BENCH_LOOP_H
 
-#include "drive.h"
-#include "options.h"
+#include "tests/bench/drive.h"
+#include "tests/bench/options.h"
 
 /* What the `tokens` assistant answers with. */
 #define LOOP_TOKENS 1000u
@@ -57,7 +57,7 @@ static void loop_compose(struct loop *loop, struct conn *conn, struct text *out,
 static bool loop_ask(struct drive *drive, struct conn *conn, struct text *out)
 {
     struct loop *loop = drive->test;
-    if (stat_now_ns() >= loop->stop_ns) {
+    if (measure_now_ns() >= loop->stop_ns) {
         return false;
     }
     if (!check_begin(&conn->check, loop->kind, loop->expected)) {
@@ -98,12 +98,12 @@ static void loop_on_answer(struct drive *drive, struct conn *conn)
     if (conn->started_ns < loop->warm_ns) {
         return;
     }
-    stat_add(&loop->end, now - conn->started_ns);
+    measure_add(&loop->end, now - conn->started_ns);
     if (conn->first_ns != 0) {
-        stat_add(&loop->first, conn->first_ns - conn->started_ns);
+        measure_add(&loop->first, conn->first_ns - conn->started_ns);
     }
     if (conn->data_ns != 0) {
-        stat_add(&loop->data, conn->data_ns - conn->started_ns);
+        measure_add(&loop->data, conn->data_ns - conn->started_ns);
     }
 }
 
@@ -140,7 +140,7 @@ static bool loop_make_threads(struct loop *loop, struct peer *peer)
 static void loop_measure(struct loop *loop, struct drive *drive)
 {
     const struct options *options = loop->options;
-    loop->warm_ns = stat_now_ns() + options->warmup * NS_PER_S;
+    loop->warm_ns = measure_now_ns() + options->warmup * NS_PER_S;
     loop->stop_ns = loop->warm_ns + options->seconds * NS_PER_S;
     drive_start(drive);
     drive_until(drive, loop->warm_ns);
@@ -182,9 +182,9 @@ static bool loop_run(struct loop *loop, struct drive *drive,
     drive_drain(drive, (unsigned)options->patience);
     loop_report(loop, report, events);
     drive_fini(drive);
-    stat_clear(&loop->first);
-    stat_clear(&loop->data);
-    stat_clear(&loop->end);
+    measure_clear(&loop->first);
+    measure_clear(&loop->data);
+    measure_clear(&loop->end);
     return true;
 }
 

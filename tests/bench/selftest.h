@@ -7,11 +7,11 @@
 #ifndef LEAT_BENCH_SELFTEST_H
 #define LEAT_BENCH_SELFTEST_H
 
-#include "check.h"
-#include "http.h"
-#include "peer.h"
-#include "sse.h"
-#include "stat.h"
+#include "tests/bench/check.h"
+#include "tests/bench/http.h"
+#include "tests/bench/peer.h"
+#include "tests/bench/sse.h"
+#include "tests/bench/measure.h"
 
 struct selftest {
     unsigned passed, failed;
@@ -377,11 +377,11 @@ static void selftest_percentiles(struct selftest *test)
     for (uint64_t i = 0; i < 100; i++) {
         ns[i] = (i + 1) * NS_PER_MS;
     }
-    selftest_is(test, (int)stat_ms_at(&samples, 0.50) == 50, "p50");
-    selftest_is(test, (int)stat_ms_at(&samples, 0.99) == 99, "p99");
-    selftest_is(test, (int)stat_ms_at(&samples, 1.0) == 100, "max");
+    selftest_is(test, (int)measure_ms_at(&samples, 0.50) == 50, "p50");
+    selftest_is(test, (int)measure_ms_at(&samples, 0.99) == 99, "p99");
+    selftest_is(test, (int)measure_ms_at(&samples, 1.0) == 100, "max");
     samples.len = 1;
-    selftest_is(test, (int)stat_ms_at(&samples, 0.50) == 1, "p50 of one");
+    selftest_is(test, (int)measure_ms_at(&samples, 0.50) == 1, "p50 of one");
 }
 
 /* Returns the exit status. */

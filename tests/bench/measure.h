@@ -3,8 +3,8 @@
  * Clock, samples with their percentiles, figures of a process out of /proc,
  * and the writer of the one line of JSON that a test prints.
  */
-#ifndef LEAT_BENCH_STAT_H
-#define LEAT_BENCH_STAT_H
+#ifndef LEAT_BENCH_MEASURE_H
+#define LEAT_BENCH_MEASURE_H
 
 #include <assert.h>
 #include <inttypes.h>
@@ -20,9 +20,9 @@
 #define NS_PER_S 1000000000u
 
 /* Enough for ten minutes at 10,000 runs/s; later ones are not kept. */
-#define STAT_SAMPLES_MAX (6u << 20)
+#define MEASURE_SAMPLES_MAX (6u << 20)
 
-static uint64_t stat_now_ns(void)
+static uint64_t measure_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -34,12 +34,12 @@ struct samples {
     size_t len, cap;
 };
 
-static void stat_add(struct samples *samples, uint64_t ns)
+static void measure_add(struct samples *samples, uint64_t ns)
 {
     if (samples->len == samples->cap) {
         size_t cap = samples->cap == 0 ? 1024 : samples->cap * 2;
         uint64_t *grown = realloc(samples->ns, cap * sizeof(*grown));
-        if (cap > STAT_SAMPLES_MAX || grown == NULL) {
+        if (cap > MEASURE_SAMPLES_MAX || grown == NULL) {
             samples->ns = grown != NULL ? grown : samples->ns;
             return;
         }
@@ -49,13 +49,13 @@ static void stat_add(struct samples *samples, uint64_t ns)
     samples->ns[samples->len++] = ns;
 }
 
-static void stat_clear(struct samples *samples)
+static void measure_clear(struct samples *samples)
 {
     free(samples->ns);
     *samples = (struct samples){NULL, 0, 0};
 }
 
-static int stat_compare(const void *a, const void *b)
+static int measure_compare(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
     uint64_t y = *(const uint64_t *)b;
@@ -63,7 +63,7 @@ static int stat_compare(const void *a, const void *b)
 }
 
 /* The smallest sample that `part` of all (0 to 1) do not exceed; sorted. */
-static double stat_ms_at(const struct samples *samples, double part)
+static double measure_ms_at(const struct samples *samples, double part)
 {
     assert(samples->len > 0);
     double exact = part * (double)samples->len;
@@ -76,7 +76,7 @@ static double stat_ms_at(const struct samples *samples, double part)
 /* ---- /proc ---- */
 
 /* Resident memory in KiB, 0 when the process cannot be read. */
-static uint64_t stat_rss_kb(long pid)
+static uint64_t measure_rss_kb(long pid)
 {
     char path[64];
     char line[256];
@@ -97,7 +97,7 @@ static uint64_t stat_rss_kb(long pid)
 }
 
 /* Processor seconds used so far, 0 when the process cannot be read. */
-static double stat_cpu_s(long pid)
+static double measure_cpu_s(long pid)
 {
     char path[64];
     char text[1024];
@@ -164,10 +164,10 @@ static void report_samples(struct report *report, const char *name,
     } rows[] = {{"p50", 0.50}, {"p99", 0.99}, {"max", 1.0}};
     char key[64];
     if (samples->len > 0) {
-        qsort(samples->ns, samples->len, sizeof(*samples->ns), stat_compare);
+        qsort(samples->ns, samples->len, sizeof(*samples->ns), measure_compare);
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
             snprintf(key, sizeof(key), "%s_%s_ms", name, rows[i].suffix);
-            report_real(report, key, stat_ms_at(samples, rows[i].part));
+            report_real(report, key, measure_ms_at(samples, rows[i].part));
         }
     }
     snprintf(key, sizeof(key), "%s_n", name);
