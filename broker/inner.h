@@ -155,6 +155,8 @@ enum brk_op_type {
                           run already, with `status`; nothing was changed */
     BRK_OP_START,      /* running, attempt, failures, ms, seq; thread busy */
     BRK_OP_REQUEUE,    /* pending again (handed back); attempt stays */
+    BRK_OP_CANCEL,     /* a cancel was accepted: `status` is the action,
+                          interrupt or rollback */
     BRK_OP_FINISH,     /* status, error, seq; thread_status, values and
                           interrupts of the thread where given */
     BRK_OP_ROLLBACK,   /* delete the run, its checkpoints and its log; the
@@ -169,12 +171,14 @@ struct brk_op {
     uint16_t attempt;     /* START, FINISH (0: whatever it is) */
     uint16_t failures;    /* START */
     bool existed;         /* INSERT, out */
-    int64_t due_ms;       /* INSERT: wall time before which it must not start */
+    bool busy;            /* ROLLBACK: other runs of the thread are open */
+    int64_t due_us;       /* INSERT: wall time before which it must not start */
     uint64_t ms;          /* START: first half of the attempt's event ids */
     uint64_t seq;         /* START: first one of the attempt; REQUEUE, FINISH:
                              last one of the log (0: unchanged) */
     uint64_t last_ms;     /* INSERT, out: highest ms used on the thread */
-    char status[16];      /* FINISH: success, error, interrupted; INSERT, out */
+    char status[16];      /* FINISH: success, error, interrupted; CANCEL;
+                             INSERT, out */
     char thread_status[16]; /* FINISH: idle, interrupted, error; "": leave it */
     leat_value *submit;   /* INSERT: the body of RUN_SUBMIT */
     leat_value *error;    /* FINISH: {"error","message"} or NULL */
