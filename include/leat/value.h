@@ -32,7 +32,8 @@
 extern "C" {
 #endif
 
-/* Nesting limit of values that are built or parsed; deeper input is refused. */
+/* Nesting limit of input: deeper text is refused. What is built around it may
+ * nest twice as deep; building deeper is a programmer error and aborts. */
 #define LEAT_DEPTH_MAX 128
 
 typedef struct leat_value leat_value;   /* immutable, reference counted */
@@ -145,15 +146,19 @@ leat_value *leat_new_format(const char *format, ...)
  */
 leat_value *leat_pack(const char *pattern, ...);
 
-/* Shares the given values instead of copying them; takes their references. */
+/* Shares the given values instead of copying them; takes their references.
+ * NULL items become null. */
 leat_value *leat_new_list(size_t n, leat_value *const items[]);
 leat_value *leat_new_object(size_t n, const char *const keys[],
                             leat_value *const items[]);
-/* A copy of `list` with the items behind it; elements are shared. */
+/* A copy of `list` with the items behind it; elements are shared. Anything
+ * but a list counts as an empty one. */
 leat_value *leat_append(leat_view list, size_t n, leat_value *const items[]);
-/* A copy of `object` in which `key` is `item` (NULL: without it); shared. */
+/* A copy of `object` in which `key` is `item` (NULL: without it); shared.
+ * Anything but an object counts as an empty one. */
 leat_value *leat_with(leat_view object, const char *key, leat_value *item);
-/* The same object, carrying the tag. Takes the reference. */
+/* The same object, carrying the tag. Takes the reference. Anything but an
+ * object comes back as it is. */
 leat_value *leat_tagged(leat_value *object, enum leat_tag tag);
 
 /*

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tokens.c: one fake answer of 1,000 tokens of one character. */
+#include "fake.h"
+
+static leat_value *model(leat_context *ctx, leat_view state)
+{
+    char text[1001];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    return leat_pack("{s:[V]}", "messages",
+                     fake_answer(ctx, leat_get(state, "messages"), text));
+}
+
+static void tokens(leat_graph *g, leat_view config)
+{
+    (void)config;
+    leat_add_channel(g, "messages", LEAT_MESSAGES);
+    leat_add_node(g, "model", model);
+    leat_add_edge(g, LEAT_START, "model");
+    leat_add_edge(g, "model", LEAT_END);
+}
+
+LEAT_GRAPHS({"tokens", tokens, false})
