@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * desk.c: one turn: wait for the broker, an executor or a deadline; read what
+ * came; act; send. A fact (RUN_DONE, RUN_YIELD) is repeated until the broker
+ * says RUN_KEPT. A broker that does not know us says WHO and gets a HELLO with
+ * all we hold, so that it can adopt what is still running.
+ */
+#include "worker/desk.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/link.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/stat.h"
+#include "worker/exec.h"
+#include "worker/job.h"
+#include "worker/pub.h"
+
+#define TURN_MESSAGES 256
+#define REPEAT_MS 1000
+#define LEAVE_MS 3000 /* to hear RUN_KEPT before the process ends */
+
+struct desk {
+    const struct desk_conf *conf;
+    link_t *link;
+    mbox_t *done; /* jobs that executors give back */
+    exec_t *exec;
+    pub_t *pub;
+    struct outbox_budget budget;
+    struct job *jobs; /* all not yet kept by the broker */
+    size_t running;   /* of them at an executor */
+    size_t slots;
+    uint32_t epoch;
+    uint64_t window;
+    bool ready;    /* WELCOME came once */
+    bool draining; /* asked to stop */
+    bool replaced; /* a node hangs: leave as soon as the broker knows */
+    int64_t beat_ms;
+    int64_t drain_ms; /* then what runs is handed back */
+    int64_t leave_ms; /* then the process ends in any case; 0: not set */
+};
+
+/* ---- saying ----------------------------------------------------------------- */
+
+static void say(struct desk *d, enum wire_type type, const struct job *j,
+                leat_value *body)
+{
+    struct wire_head head = {.type = (uint8_t)type, .epoch = d->epoch};
+    if (j != NULL) {
+        head.run = j->run;
+        head.thread = j->thread;
+        head.attempt = j->attempt;
+        head.seq = wrk_outbox_last(j->outbox);
+    }
+    enum link_sent sent = link_send(d->link, NULL, &head, body);
+    if (sent == LINK_FULL) {
+        log_warn("desk.dropped", "message=%s", wire_name((uint8_t)type));
+    }
+}
+
+static void say_end(struct desk *d, struct job *j)
+{
+    j->said_ms = clock_mono_ms();
+    if (j->yielded) {
+        const char *why = d->replaced ? "replaced" : "drain";
+        say(d, WIRE_RUN_YIELD, j, leat_pack("{s:s}", "why", why));
+        return;
+    }
+    must(j->done != NULL);
+    say(d, WIRE_RUN_DONE, j, leat_hold(j->done));
+}
+
+static leat_value *graph_list(const struct desk *d)
+{
+    leat_writer *w = leat_writer_new();
+    leat_write_list(w);
+    for (size_t i = 0; i < wrk_load_count(d->conf->registry); i++) {
+        leat_write_object(w);
+        leat_write_key(w, "id");
+        leat_write_string(w, wrk_load_id(d->conf->registry, i));
+        leat_write_end(w);
+    }
+    leat_write_end(w);
+    return leat_writer_finish(&w);
+}
+
+static leat_value *run_list(const struct desk *d)
+{
+    leat_writer *w = leat_writer_new();
+    leat_write_list(w);
+    for (const struct job *j = d->jobs; j != NULL; j = j->next) {
+        leat_value *v = leat_pack(
+            "{s:s,s:s,s:i,s:I,s:I}", "run", ID_TEXT(&j->run), "thread",
+            ID_TEXT(&j->thread), "attempt", (int)j->attempt, "first",
+            (int64_t)wrk_outbox_first_kept(j->outbox), "last",
+            (int64_t)wrk_outbox_last(j->outbox));
+        leat_write_view(w, leat_view_of(v));
+        leat_drop(v);
+    }
+    leat_write_end(w);
+    return leat_writer_finish(&w);
+}
+
+static void say_hello(struct desk *d)
+{
+    char host[256] = "";
+    (void)gethostname(host, sizeof host - 1);
+    leat_value *body = leat_pack(
+        "{s:s,s:s,s:i,s:s,s:I,s:V,s:V}", "kind", "worker", "id",
+        d->conf->worker_id, "pid", (int)getpid(), "host", host, "slots",
+        (int64_t)(d->draining ? 0 : d->slots), "graphs", graph_list(d),
+        "runs", run_list(d));
+    say(d, WIRE_HELLO, NULL, body);
+}
+
+/* Which runs are inside a node now: only these count a crash. */
+static void say_busy(struct desk *d)
+{
+    leat_writer *w = leat_writer_new();
+    leat_write_list(w);
+    for (const struct job *j = d->jobs; j != NULL; j = j->next) {
+        if (!j->ended && atomic_load(&j->executing) > 0) {
+            leat_write_string(w, ID_TEXT(&j->run));
+        }
+    }
+    leat_write_end(w);
+    say(d, WIRE_RUN_BUSY, NULL,
+        leat_pack("{s:V}", "runs", leat_writer_finish(&w)));
+}
+
+/* ---- jobs --------------------------------------------------------------------- */
+
+static struct job *find(const struct desk *d, const struct wire_head *h)
+{
+    struct job *j = d->jobs;
+    while (j != NULL && !(id_eq(&j->run, &h->run) &&
+                          j->attempt == h->attempt)) {
+        j = j->next;
+    }
+    return j;
+}
+
+static void forget(struct desk *d, struct job *j)
+{
+    struct job **at = &d->jobs;
+    while (*at != j) {
+        must(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = j->next;
+    wrk_job_destroy(&j);
+}
+
+/* Not taken: nothing of it was begun, so it needs no job. */
+static void refuse(struct desk *d, const struct wire_head *h, const char *why)
+{
+    const struct wire_head head = {.type = WIRE_RUN_YIELD,
+                                   .epoch = d->epoch,
+                                   .run = h->run,
+                                   .thread = h->thread,
+                                   .attempt = h->attempt,
+                                   .seq = h->seq - 1};
+    (void)link_send(d->link, NULL, &head, leat_pack("{s:s}", "why", why));
+    log_warn("run.refused", "run=%s why=%s", ID_TEXT(&h->run), LOG_Q(why));
+}
+
+static bool serves(const struct desk *d, leat_view graph_id)
+{
+    for (size_t i = 0; i < wrk_load_count(d->conf->registry); i++) {
+        if (leat_is(graph_id, wrk_load_id(d->conf->registry, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_start(struct desk *d, struct link_in *in)
+{
+    const struct wire_head *h = &in->head;
+    struct job *known = find(d, h);
+    if (known != NULL) { /* the broker repeats itself */
+        say(d, WIRE_RUN_STARTED, known, NULL);
+        return;
+    }
+    if (h->seq == 0 || h->attempt == 0) {
+        stat_inc(STAT_WIRE_MALFORMED);
+        return;
+    }
+    if (d->draining || d->running >= d->slots) {
+        refuse(d, h, d->draining ? "drain" : "full");
+        return;
+    }
+    if (!serves(d, leat_get(leat_view_of(in->body), "graph_id"))) {
+        refuse(d, h, "no graph");
+        return;
+    }
+    struct job *j = wrk_job_new(h, in->body);
+    in->body = NULL;
+    const struct outbox_conf box = {.run = h->run,
+                                    .thread = h->thread,
+                                    .attempt = h->attempt,
+                                    .ms = h->ms,
+                                    .first_seq = h->seq,
+                                    .window = d->window,
+                                    .budget = &d->budget,
+                                    .ready = wrk_pub_ready,
+                                    .arg = d->pub};
+    j->outbox = wrk_outbox_new(&box);
+    j->next = d->jobs;
+    d->jobs = j;
+    d->running++;
+    stat_set(STAT_WORKER_BUSY, (int64_t)d->running);
+    say(d, WIRE_RUN_STARTED, j, NULL);
+    wrk_exec_put(d->exec, j);
+}
+
+static void on_cancel(struct desk *d, const struct wire_head *h)
+{
+    struct job *j = find(d, h);
+    if (j == NULL || j->ended) {
+        return;
+    }
+    const conf_t *c = d->conf->conf;
+    wrk_job_stop(j, JOB_STOP_CANCEL);
+    if (j->stop_deadline_ms == 0) {
+        j->stop_deadline_ms =
+            clock_mono_ms() + conf_ms(c, CONF_CANCEL_DEADLINE);
+    }
+}
+
+static void on_stop(struct desk *d, const struct wire_head *h)
+{
+    struct job *j = find(d, h);
+    if (j == NULL) {
+        return;
+    }
+    log_warn("run.fenced", "run=%s attempt=%u", ID_TEXT(&j->run),
+             (unsigned)j->attempt);
+    wrk_job_stop(j, JOB_STOP_FENCED);
+    if (j->ended) {
+        forget(d, j);
+    }
+}
+
+static void on_kept(struct desk *d, const struct wire_head *h)
+{
+    struct job *j = find(d, h);
+    if (j != NULL && j->ended) {
+        forget(d, j);
+    }
+}
+
+/* An executor gave it back. */
+static void on_done(struct desk *d, struct job *j)
+{
+    if (d->replaced) {
+        return; /* its end was said for it */
+    }
+    must(!j->ended && d->running > 0);
+    d->running--;
+    j->ended = true;
+    stat_set(STAT_WORKER_BUSY, (int64_t)d->running);
+    if (atomic_load(&j->stop) == JOB_STOP_FENCED ||
+        (j->done == NULL && !j->yielded)) {
+        forget(d, j);
+        return;
+    }
+    say_end(d, j);
+}
+
+/* ---- the broker ------------------------------------------------------------------ */
+
+static void on_welcome(struct desk *d, const struct link_in *in)
+{
+    leat_view body = leat_view_of(in->body);
+    int64_t window = leat_int(leat_get(body, "window"), 0);
+    d->window = window > 0 ? (uint64_t)window : d->window;
+    for (struct job *j = d->jobs; j != NULL; j = j->next) {
+        if (j->ended) {
+            say_end(d, j);
+        }
+    }
+    if (!d->ready) {
+        d->ready = true;
+        proc_ready(d->conf->worker_id);
+    }
+    log_info("broker.joined", "epoch=%u", (unsigned)in->head.epoch);
+}
+
+static void on_refused(const struct link_in *in)
+{
+    char *text = value_strdup(leat_get(leat_view_of(in->body), "text"));
+    log_warn("broker.refused", "text=%s", LOG_Q(text));
+    free(text);
+}
+
+static void on_message(struct desk *d, struct link_in *in)
+{
+    if (in->head.epoch < d->epoch) {
+        return; /* from a broker that was replaced */
+    }
+    d->epoch = in->head.epoch;
+    switch (in->head.type) {
+    case WIRE_WHO:
+        say_hello(d);
+        break;
+    case WIRE_WELCOME:
+        on_welcome(d, in);
+        break;
+    case WIRE_PING:
+        say(d, WIRE_PONG, NULL, NULL);
+        break;
+    case WIRE_RUN_START:
+        on_start(d, in);
+        break;
+    case WIRE_RUN_CANCEL:
+        on_cancel(d, &in->head);
+        break;
+    case WIRE_RUN_STOP:
+        on_stop(d, &in->head);
+        break;
+    case WIRE_RUN_KEPT:
+        on_kept(d, &in->head);
+        break;
+    case WIRE_REFUSED:
+        on_refused(in);
+        break;
+    default:
+        break;
+    }
+}
+
+static void receive(struct desk *d)
+{
+    struct link_in in;
+    link_in_init(&in);
+    if ((link_changes(d->link) & LINK_CAME) != 0) {
+        say_hello(d);
+    }
+    for (int i = 0; i < TURN_MESSAGES && link_recv(d->link, &in); i++) {
+        on_message(d, &in);
+    }
+    link_in_fini(&in);
+    struct job *j;
+    while ((j = mbox_take(d->done)) != NULL) {
+        on_done(d, j);
+    }
+}
+
+/* ---- time --------------------------------------------------------------------------- */
+
+/*
+ * A node did not follow its cancel: its code may run for ever, so the process
+ * must go. The run ends as cancelled; all others are handed back.
+ */
+static void replace(struct desk *d, struct job *hung)
+{
+    log_error("worker.replaced", "run=%s why=%s", ID_TEXT(&hung->run),
+              LOG_Q("a node did not follow its cancel"));
+    d->replaced = true;
+    d->draining = true;
+    d->leave_ms = clock_mono_ms() + LEAVE_MS;
+    say(d, WIRE_GOODBYE, NULL, NULL);
+    for (struct job *j = d->jobs; j != NULL; j = j->next) {
+        if (j->ended) {
+            continue;
+        }
+        j->ended = true;
+        j->yielded = j != hung;
+        if (j == hung) {
+            leat_value *end = leat_pack("{s:s}", "status", "interrupted");
+            (void)!wrk_outbox_put(j->outbox, "end", "", leat_view_of(end));
+            leat_drop(end);
+            j->done = leat_pack("{s:s,s:s}", "status", "interrupted",
+                                "thread_status", "idle");
+        }
+        wrk_outbox_stop(j->outbox);
+        say_end(d, j);
+    }
+}
+
+static void check_jobs(struct desk *d, int64_t now)
+{
+    for (struct job *j = d->jobs; j != NULL; j = j->next) {
+        if (j->ended && now - j->said_ms >= REPEAT_MS) {
+            say_end(d, j);
+        } else if (!j->ended && j->stop_deadline_ms != 0 &&
+                   now >= j->stop_deadline_ms && !d->replaced) {
+            replace(d, j);
+        }
+    }
+}
+
+static void check_drain(struct desk *d, int64_t now)
+{
+    const conf_t *c = d->conf->conf;
+    if (!d->draining && proc_term_asked()) {
+        d->draining = true;
+        d->drain_ms = now + conf_ms(c, CONF_DRAIN);
+        d->leave_ms =
+            d->drain_ms + conf_ms(c, CONF_CANCEL_DEADLINE) + LEAVE_MS;
+        log_info("worker.draining", "runs=%zu", d->running);
+        say(d, WIRE_GOODBYE, NULL, NULL);
+    }
+    if (!d->draining || d->replaced || now < d->drain_ms) {
+        return;
+    }
+    for (struct job *j = d->jobs; j != NULL; j = j->next) {
+        if (!j->ended && atomic_load(&j->stop) == JOB_STOP_NONE) {
+            wrk_job_stop(j, JOB_STOP_YIELD);
+        }
+    }
+}
+
+static void check_time(struct desk *d)
+{
+    int64_t now = clock_mono_ms();
+    if (now >= d->beat_ms) {
+        d->beat_ms = now + conf_ms(d->conf->conf, CONF_HEARTBEAT);
+        say(d, WIRE_HEARTBEAT, NULL, NULL);
+        if (d->jobs != NULL) {
+            say_busy(d);
+        }
+    }
+    check_jobs(d, now);
+    check_drain(d, now);
+}
+
+static bool may_leave(const struct desk *d)
+{
+    if (!d->draining) {
+        return false;
+    }
+    bool empty = d->jobs == NULL && wrk_pub_pending(d->pub) == 0;
+    return empty || clock_mono_ms() >= d->leave_ms;
+}
+
+static int wait_ms(const struct desk *d, bool queued)
+{
+    int64_t now = clock_mono_ms();
+    int64_t wait = max_i64(0, d->beat_ms - now);
+    if (d->jobs != NULL) {
+        wait = min_i64(wait, 100);
+    }
+    if (d->draining || queued) {
+        wait = min_i64(wait, 10);
+    }
+    return (int)wait;
+}
+
+/* ---- start and end --------------------------------------------------------------------- */
+
+static void loop(struct desk *d)
+{
+    while (!may_leave(d)) {
+        zmq_pollitem_t items[4];
+        link_items(d->link, items);
+        items[2] = (zmq_pollitem_t){.fd = mbox_fd(d->done),
+                                    .events = ZMQ_POLLIN};
+        items[3] = (zmq_pollitem_t){.fd = proc_term_fd(),
+                                    .events = ZMQ_POLLIN};
+        bool queued = link_pump(d->link);
+        int n = d->draining ? 3 : 4;
+        (void)zmq_poll(items, n, wait_ms(d, queued));
+        receive(d);
+        check_time(d);
+    }
+}
+
+static bool open_all(struct desk *d, struct err *err)
+{
+    const conf_t *c = d->conf->conf;
+    size_t frame_bytes = (size_t)conf_bytes(c, CONF_FRAME_BYTES);
+    const struct link_spec spec = {.base = d->conf->broker,
+                                   .port = WIRE_PORT_WORKER,
+                                   .from = WIRE_D,
+                                   .frame_bytes = frame_bytes};
+    const struct pub_conf pub = {.broker = d->conf->broker,
+                                 .frame_bytes = frame_bytes,
+                                 .worker_id = d->conf->worker_id};
+    const struct exec_conf exec = {.conf = c,
+                                   .registry = d->conf->registry,
+                                   .broker = d->conf->broker,
+                                   .done = d->done};
+    d->link = link_dealer(&spec, err);
+    d->pub = d->link != NULL ? wrk_pub_new(&pub, err) : NULL;
+    if (d->pub == NULL) {
+        return false;
+    }
+    d->exec = wrk_exec_new(&exec);
+    return true;
+}
+
+static void close_all(struct desk *d)
+{
+    bool abandoned = false;
+    for (struct job *j = d->jobs; j != NULL; j = j->next) {
+        abandoned = abandoned || !j->ended || d->replaced;
+    }
+    if (abandoned || d->replaced) {
+        /* Code of a run may still execute: nothing it uses may be freed. */
+        log_warn("worker.abandons", "runs=%zu", d->running);
+        _exit(3);
+    }
+    wrk_exec_destroy(&d->exec);
+    while (d->jobs != NULL) {
+        forget(d, d->jobs);
+    }
+    wrk_pub_destroy(&d->pub);
+    link_destroy(&d->link);
+}
+
+bool wrk_desk_run(const struct desk_conf *conf, struct err *err)
+{
+    must(conf != NULL && conf->registry != NULL && conf->worker_id != NULL);
+    const conf_t *c = conf->conf;
+    struct desk d = {
+        .conf = conf,
+        .slots = (size_t)conf_int(c, CONF_SLOTS),
+        .window = (uint64_t)conf_int(c, CONF_EVENT_WINDOW),
+        .budget = {.max = conf_bytes(c, CONF_UNCONFIRMED_BYTES)},
+    };
+    d.done = mbox_new(d.slots + 1);
+    bool ok = open_all(&d, err);
+    if (ok) {
+        loop(&d);
+    }
+    close_all(&d);
+    mbox_destroy(&d.done, NULL);
+    return ok;
+}
