@@ -8,6 +8,7 @@
 #ifndef LEAT_COMMON_BASE_H
 #define LEAT_COMMON_BASE_H
 
+#include <assert.h> /* static_assert */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
