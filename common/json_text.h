@@ -77,4 +77,14 @@ static inline unsigned json_text_utf8(const unsigned char *at,
     return left < 4 || (at[3] & 0xc0) != 0x80 || outside ? 0 : 4;
 }
 
+/*
+ * Writes the text from *at to `end`, where each backslash is followed by
+ * another character, without its escapes; never more bytes than it has.
+ * Returns the place behind the last byte written, or NULL with *at on an
+ * escape that is malformed. A surrogate without its other half is U+FFFD.
+ */
+unsigned char *json_text_unescape(const unsigned char **at,
+                                  const unsigned char *end,
+                                  unsigned char *to);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * value.c: references to values and reading them in place. Owns when a value
- * dies, what a view shows, equality, and the way from foreign bytes to a
+ * dies, what a view shows, and the way from foreign bytes to a
  * value. How values are made is value_build.c; how bytes are stepped over is
  * value_bytes.c.
  */
@@ -163,17 +163,13 @@ bool leat_bool(leat_view v, bool fallback)
     return *at == 0xc3;
 }
 
-/* 2^63 and 2^64: exact as doubles, and the first that do not fit. */
-#define TWO_63 9223372036854775808.0
-#define TWO_64 18446744073709551616.0
-
 int64_t leat_int(leat_view v, int64_t fallback)
 {
     struct value_number n = number_of(v);
     if (n.kind == NUMBER_INT) {
         return n.i;
     }
-    if (n.kind == NUMBER_DOUBLE && n.d >= -TWO_63 && n.d < TWO_63 &&
+    if (n.kind == NUMBER_DOUBLE && n.d >= -VALUE_TWO_63 && n.d < VALUE_TWO_63 &&
         n.d == floor(n.d)) {
         return (int64_t)n.d;
     }
@@ -189,7 +185,7 @@ uint64_t leat_uint(leat_view v, uint64_t fallback)
     if (n.kind == NUMBER_INT && n.i >= 0) {
         return (uint64_t)n.i;
     }
-    if (n.kind == NUMBER_DOUBLE && n.d >= 0 && n.d < TWO_64 &&
+    if (n.kind == NUMBER_DOUBLE && n.d >= 0 && n.d < VALUE_TWO_64 &&
         n.d == floor(n.d)) {
         return (uint64_t)n.d;
     }
@@ -368,180 +364,6 @@ bool leat_next(leat_iter *it)
         it->key = c->keys[it->index];
     }
     return true;
-}
-
-/* ---- equality ------------------------------------------------------------------- */
-
-static bool equal(leat_view a, leat_view b, unsigned depth);
-
-static bool whole_equals_double(struct value_number whole, double d)
-{
-    if (d != floor(d)) { /* NaN too */
-        return false;
-    }
-    if (whole.kind == NUMBER_INT) {
-        return d >= -TWO_63 && d < TWO_63 && (int64_t)d == whole.i;
-    }
-    return d >= TWO_63 && d < TWO_64 && (uint64_t)d == whole.u;
-}
-
-static bool numbers_equal(struct value_number a, struct value_number b)
-{
-    if (a.kind == NUMBER_DOUBLE && b.kind != NUMBER_DOUBLE) {
-        return whole_equals_double(b, a.d);
-    }
-    if (b.kind == NUMBER_DOUBLE && a.kind != NUMBER_DOUBLE) {
-        return whole_equals_double(a, b.d);
-    }
-    if (a.kind != b.kind) {
-        return false;
-    }
-    switch (a.kind) {
-    case NUMBER_INT:
-        return a.i == b.i;
-    case NUMBER_UINT:
-        return a.u == b.u;
-    default:
-        return a.d == b.d;
-    }
-}
-
-static bool lists_equal(leat_view a, leat_view b, unsigned depth)
-{
-    leat_iter ia = leat_iter_of(a), ib = leat_iter_of(b);
-    while (leat_next(&ia) && leat_next(&ib)) {
-        if (!equal(ia.item, ib.item, depth)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool same_key(leat_text a, leat_text b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
-
-struct pair {
-    leat_text key;
-    leat_view item;
-    size_t index;
-};
-
-static int compare_pairs(const void *left, const void *right)
-{
-    const struct pair *a = left, *b = right;
-    if (a->key.len != b->key.len) {
-        return a->key.len < b->key.len ? -1 : 1;
-    }
-    int order = memcmp(a->key.ptr, b->key.ptr, a->key.len);
-    if (order != 0) {
-        return order;
-    }
-    return a->index < b->index ? -1 : a->index > b->index;
-}
-
-/* The pairs by key, of duplicates only the last; *n is how many. */
-static struct pair *sorted_pairs(leat_view object, size_t *n)
-{
-    struct pair *pairs =
-        base_realloc(NULL, leat_count(object) * sizeof(*pairs));
-    size_t all = 0;
-    for (leat_iter it = leat_iter_of(object); leat_next(&it);) {
-        pairs[all++] = (struct pair){it.key, it.item, it.index};
-    }
-    if (all > 0) {
-        qsort(pairs, all, sizeof(*pairs), compare_pairs);
-    }
-    *n = 0;
-    for (size_t i = 0; i < all; i++) {
-        if (*n > 0 && same_key(pairs[*n - 1].key, pairs[i].key)) {
-            (*n)--;
-        }
-        pairs[(*n)++] = pairs[i];
-    }
-    return pairs;
-}
-
-static bool objects_equal_sorted(leat_view a, leat_view b, unsigned depth)
-{
-    size_t na, nb;
-    struct pair *pa = sorted_pairs(a, &na), *pb = sorted_pairs(b, &nb);
-    bool same = na == nb;
-    for (size_t i = 0; same && i < na; i++) {
-        same = same_key(pa[i].key, pb[i].key) &&
-               equal(pa[i].item, pb[i].item, depth);
-    }
-    free(pa);
-    free(pb);
-    return same;
-}
-
-static bool same_keys_in_order(leat_view a, leat_view b)
-{
-    leat_iter ia = leat_iter_of(a), ib = leat_iter_of(b);
-    for (;;) {
-        bool more_a = leat_next(&ia), more_b = leat_next(&ib);
-        if (!more_a && !more_b) {
-            return true;
-        }
-        if (more_a != more_b || !same_key(ia.key, ib.key)) {
-            return false;
-        }
-    }
-}
-
-/* Nearly always the keys stand in the same order; only else they are sorted,
- * which keeps a large object from costing its square. Each value is compared
- * once, so that nesting does not multiply the work. */
-static bool objects_equal(leat_view a, leat_view b, unsigned depth)
-{
-    if (!same_keys_in_order(a, b)) {
-        return objects_equal_sorted(a, b, depth);
-    }
-    leat_iter ia = leat_iter_of(a), ib = leat_iter_of(b);
-    while (leat_next(&ia) && leat_next(&ib)) {
-        if (equal(ia.item, ib.item, depth)) {
-            continue;
-        }
-        leat_view last = leat_get_n(a, ia.key.ptr, ia.key.len);
-        if (last.at == ia.item.at && last.node == ia.item.node) {
-            return false; /* else a duplicate that a later one hides */
-        }
-    }
-    return true;
-}
-
-static bool equal(leat_view a, leat_view b, unsigned depth)
-{
-    must(depth <= VALUE_DEPTH_HARD);
-    struct value_item ta = item_of(a), tb = item_of(b);
-    if ((ta.type == LEAT_INT || ta.type == LEAT_DOUBLE) &&
-        (tb.type == LEAT_INT || tb.type == LEAT_DOUBLE)) {
-        return numbers_equal(number_of(a), number_of(b));
-    }
-    if (ta.type != tb.type) {
-        return false;
-    }
-    switch (ta.type) {
-    case LEAT_BOOL:
-        return leat_bool(a, false) == leat_bool(b, false);
-    case LEAT_STRING:
-    case LEAT_BYTES:
-        return ta.count == tb.count &&
-               memcmp(ta.body, tb.body, ta.count) == 0;
-    case LEAT_LIST:
-        return ta.count == tb.count && lists_equal(a, b, depth + 1);
-    case LEAT_OBJECT:
-        return objects_equal(a, b, depth + 1);
-    default:
-        return true;
-    }
-}
-
-bool leat_equal(leat_view a, leat_view b)
-{
-    return equal(a, b, 0);
 }
 
 /* ---- foreign bytes ----------------------------------------------------------------- */

@@ -31,6 +31,10 @@ struct value_number {
     double d;   /* NUMBER_DOUBLE */
 };
 
+/* Exact as doubles, and the first that do not fit into 64 bits. */
+#define VALUE_TWO_63 9223372036854775808.0
+#define VALUE_TWO_64 18446744073709551616.0
+
 struct value_extent {
     size_t len;     /* bytes */
     unsigned depth; /* 0: a scalar, 1: a list of scalars, ... */
