@@ -8,17 +8,9 @@
 
 #include <sys/types.h>
 
+#include "cli/words.h"
 #include "common/buf.h"
 #include "common/err.h"
-
-/* Words of a command line or of an environment; ends with NULL. */
-struct cli_words {
-    char **list;
-    size_t n;
-};
-
-void cli_words_add(struct cli_words *words, const char *fmt, ...) PRINTF(2, 3);
-void cli_words_fini(struct cli_words *words);
 
 enum cli_child_state {
     CHILD_DOWN,     /* not running; to be started at due_ms */
