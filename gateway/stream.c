@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.c: HTTP chunks and their way into a socket. Writes are gathered: one
+ * sendmsg() for all that waits. A frame's length has a fixed width, so that a
+ * chunk can be filled before its length is known.
+ */
+#include "gateway/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/stat.h"
+
+#define STREAM_MAGIC LEAT_MAGIC(0x9a7e0001)
+#define FRAME_HEAD 10 /* "0000002a\r\n" */
+#define FRAME_FOOT "\r\n"
+/* JSON of the largest message may be longer than the message. */
+#define CHUNK_MAX ((size_t)2 << 30)
+#define IOV_MOST 64
+
+/* ---- chunks -----------------------------------------------------------------
+ */
+
+struct gw_chunk *gw_chunk_new(bool framed)
+{
+    struct gw_chunk *c = base_zalloc(sizeof(*c));
+    c->refs = 1;
+    c->framed = framed;
+    buf_init(&c->bytes, CHUNK_MAX);
+    if (framed) {
+        must(buf_append(&c->bytes, "00000000\r\n", FRAME_HEAD));
+    }
+    return c;
+}
+
+struct gw_chunk *gw_chunk_hold(struct gw_chunk *c)
+{
+    must(c != NULL && c->refs > 0);
+    c->refs++;
+    return c;
+}
+
+void gw_chunk_drop(struct gw_chunk **c)
+{
+    must(c != NULL);
+    struct gw_chunk *gone = *c;
+    *c = NULL;
+    if (gone == NULL || --gone->refs > 0) {
+        return;
+    }
+    buf_fini(&gone->bytes);
+    free(gone);
+}
+
+bool gw_chunk_is_empty(const struct gw_chunk *c)
+{
+    must(c != NULL);
+    return c->bytes.len == (c->framed ? FRAME_HEAD : 0);
+}
+
+void gw_chunk_seal(struct gw_chunk *c)
+{
+    must(c != NULL && !c->sealed);
+    must(!gw_chunk_is_empty(c)); /* an empty HTTP chunk would end the body */
+    c->sealed = true;
+    if (!c->framed) {
+        return;
+    }
+    size_t len = c->bytes.len - FRAME_HEAD;
+    for (int i = 7; i >= 0; i--) {
+        c->bytes.data[i] = "0123456789abcdef"[len & 15];
+        len >>= 4;
+    }
+    must(buf_append(&c->bytes, FRAME_FOOT, sizeof(FRAME_FOOT) - 1));
+}
+
+struct gw_chunk *gw_chunk_of(bool framed, const void *bytes, size_t len)
+{
+    struct gw_chunk *c = gw_chunk_new(framed);
+    must(buf_append(&c->bytes, bytes, len));
+    gw_chunk_seal(c);
+    return c;
+}
+
+/* A chunk that every reader gets, made once and never freed. */
+static struct gw_chunk *constant(struct gw_chunk **kept, bool framed,
+                                 const char *text)
+{
+    if (*kept == NULL) {
+        *kept = gw_chunk_of(framed, text, strlen(text));
+    }
+    return *kept;
+}
+
+/* ---- streams ----------------------------------------------------------------
+ */
+
+static const uint8_t next_states[] = {
+#define STREAM_STATE(name, next, text) (uint8_t)(next),
+#include "gateway/stream.tbl.h"
+#undef STREAM_STATE
+};
+
+struct gw_stream *gw_stream_new(enum gw_stream_kind kind)
+{
+    struct gw_stream *s = base_zalloc(sizeof(*s));
+    s->magic = STREAM_MAGIC;
+    s->fd = -1;
+    s->kind = (uint8_t)kind;
+    s->state = GW_STREAM_UNATTACHED;
+    s->filter = SSE_FILTER_ALL;
+    s->out_end = &s->out;
+    return s;
+}
+
+static void drop_oldest(struct gw_stream *s)
+{
+    struct gw_out *o = s->out;
+    s->out = o->next;
+    s->out_sent = 0;
+    if (s->out == NULL) {
+        s->out_end = &s->out;
+    }
+    gw_chunk_drop(&o->chunk);
+    free(o);
+}
+
+void gw_stream_destroy(struct gw_stream **p)
+{
+    must(p != NULL);
+    struct gw_stream *s = *p;
+    *p = NULL;
+    if (s == NULL) {
+        return;
+    }
+    check_magic(s, STREAM_MAGIC);
+    must(s->group == NULL && s->timer.place == 0);
+    while (s->out != NULL) {
+        drop_oldest(s);
+    }
+    gw_chunk_drop(&s->last_words);
+    if (s->fd >= 0) {
+        (void)close(s->fd);
+    }
+    s->magic = 0;
+    free(s);
+}
+
+void gw_stream_move(struct gw_stream *s, enum gw_stream_state to)
+{
+    check_magic(s, STREAM_MAGIC);
+    must((next_states[s->state] >> to) & 1U);
+    s->state = (uint8_t)to;
+}
+
+void gw_stream_push(struct gw_stream *s, struct gw_chunk *chunk)
+{
+    check_magic(s, STREAM_MAGIC);
+    must(chunk != NULL && chunk->sealed);
+    struct gw_out *o = base_zalloc(sizeof(*o));
+    o->chunk = gw_chunk_hold(chunk);
+    *s->out_end = o;
+    s->out_end = &o->next;
+    s->out_bytes += chunk->bytes.len;
+}
+
+void gw_stream_finish(struct gw_stream *s)
+{
+    static struct gw_chunk *last;
+    check_magic(s, STREAM_MAGIC);
+    if (s->kind != GW_STREAM_DONE) {
+        gw_stream_push(s, constant(&last, false, "0\r\n\r\n"));
+    } else if (s->last_words != NULL) {
+        gw_stream_push(s, s->last_words);
+    }
+    gw_stream_move(s, s->state == GW_STREAM_UNATTACHED ? GW_STREAM_ENDED
+                                                       : GW_STREAM_FINISHING);
+}
+
+static size_t gather(const struct gw_stream *s, struct iovec *iov)
+{
+    size_t n = 0;
+    size_t skip = s->out_sent;
+    for (struct gw_out *o = s->out; o != NULL && n < IOV_MOST; o = o->next) {
+        iov[n].iov_base = o->chunk->bytes.data + skip;
+        iov[n].iov_len = o->chunk->bytes.len - skip;
+        skip = 0;
+        n++;
+    }
+    return n;
+}
+
+static void sent(struct gw_stream *s, size_t n)
+{
+    must(n <= s->out_bytes);
+    s->out_bytes -= n;
+    while (n > 0) {
+        size_t left = s->out->chunk->bytes.len - s->out_sent;
+        if (n < left) {
+            s->out_sent += n;
+            return;
+        }
+        n -= left;
+        drop_oldest(s);
+    }
+}
+
+enum gw_flush gw_stream_flush(struct gw_stream *s, int64_t now_ms)
+{
+    check_magic(s, STREAM_MAGIC);
+    must(s->fd >= 0);
+    while (s->out != NULL) {
+        struct iovec iov[IOV_MOST];
+        struct msghdr message = {.msg_iov = iov};
+        message.msg_iovlen = gather(s, iov);
+        ssize_t n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return errno == EAGAIN || errno == EWOULDBLOCK ? GW_FLUSH_BLOCKED
+                                                           : GW_FLUSH_BROKEN;
+        }
+        stat_add(STAT_STREAM_BYTES, n);
+        s->moved_ms = now_ms;
+        sent(s, (size_t)n);
+    }
+    return GW_FLUSH_DRAINED;
+}
+
+struct gw_chunk *gw_stream_heartbeat(const struct gw_stream *s)
+{
+    static struct gw_chunk *comment;
+    static struct gw_chunk *line_feed;
+    check_magic(s, STREAM_MAGIC);
+    switch (s->kind) {
+    case GW_STREAM_SSE:
+        return constant(&comment, true, ": heartbeat\n");
+    case GW_STREAM_WAIT:
+        return constant(&line_feed, true, "\n");
+    default:
+        return NULL;
+    }
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.h: one long answer: a socket that was taken out of civetweb and the
+ * bytes that wait for it. What many readers get is shared between them by
+ * reference, so an idle reader costs this struct and nothing else. Knows
+ * sockets and HTTP chunks; it does not know runs. Hub thread only, but for
+ * gw_stream_new().
+ */
+#ifndef GATEWAY_STREAM_H
+#define GATEWAY_STREAM_H
+
+#include "common/buf.h"
+#include "common/id.h"
+#include "gateway/sse.h"
+#include "gateway/timer.h"
+
+/* ---- bytes shared by readers ----------------------------------------------
+ */
+
+/*
+ * Bytes for sockets, counted by reference. A framed chunk is one HTTP chunk:
+ * its frame is laid around what was appended by gw_chunk_seal().
+ */
+struct gw_chunk {
+    uint32_t refs;
+    bool framed;
+    bool sealed;
+    struct buf bytes; /* append here until it is sealed */
+};
+struct gw_chunk *gw_chunk_new(bool framed) MUST_USE;
+struct gw_chunk *gw_chunk_hold(struct gw_chunk *c);
+void gw_chunk_drop(struct gw_chunk **c);
+/* Whether nothing was appended yet. */
+bool gw_chunk_is_empty(const struct gw_chunk *c);
+void gw_chunk_seal(struct gw_chunk *c);
+/* A sealed chunk of these bytes. */
+struct gw_chunk *gw_chunk_of(bool framed, const void *bytes,
+                             size_t len) MUST_USE;
+
+/* ---- the stream ------------------------------------------------------------
+ */
+
+enum gw_stream_kind {
+    GW_STREAM_SSE,  /* events as they come */
+    GW_STREAM_WAIT, /* line feeds, then one JSON document */
+    GW_STREAM_DONE, /* nothing, then `last_words` (cancel and wait) */
+};
+
+enum gw_stream_state {
+#define STREAM_STATE(name, next, text) GW_STREAM_##name,
+#include "gateway/stream.tbl.h"
+#undef STREAM_STATE
+};
+
+struct gw_out {
+    struct gw_chunk *chunk;
+    struct gw_out *next;
+};
+
+struct gw_run;
+struct gw_group;
+
+struct gw_stream {
+    uint32_t magic;
+    int fd;               /* -1 while unattached and when closed */
+    uint8_t kind;         /* enum gw_stream_kind */
+    uint8_t state;        /* enum gw_stream_state */
+    bool cancel_on_leave; /* its reader's leaving cancels the run */
+    bool live_only;       /* join without a cursor */
+    bool stored;          /* the run is in the store */
+    bool dirty;           /* in the hub's list of streams to write */
+    bool asked_store;     /* a WAIT's document is being looked up */
+    bool first_written;   /* its first event has been written */
+    struct sse_filter filter;
+    struct sse_id cursor; /* events up to this one are not wanted */
+    struct id run;
+    struct id thread;
+    struct gw_group *group; /* where it gets events from; NULL: none */
+    struct gw_stream *next; /* in its group */
+    struct gw_stream *prev;
+    struct gw_stream *all_next; /* of all streams of the hub */
+    struct gw_stream *all_prev;
+    struct gw_stream *dirty_next;
+    struct gw_timer timer;
+    int64_t opened_us;  /* when the request was read */
+    int64_t moved_ms;   /* when bytes last left */
+    struct gw_out *out; /* what waits, oldest first */
+    struct gw_out **out_end;
+    size_t out_bytes;
+    size_t out_sent;             /* of the oldest chunk */
+    struct gw_chunk *last_words; /* DONE: what is said at the end */
+};
+
+struct gw_stream *gw_stream_new(enum gw_stream_kind kind) MUST_USE;
+/* Closes the socket, without a last chunk if it had not been written. */
+void gw_stream_destroy(struct gw_stream **s);
+void gw_stream_move(struct gw_stream *s, enum gw_stream_state to);
+
+/* Appends a reference to the chunk. */
+void gw_stream_push(struct gw_stream *s, struct gw_chunk *chunk);
+/* No more will come: appends what ends the answer. */
+void gw_stream_finish(struct gw_stream *s);
+
+enum gw_flush {
+    GW_FLUSH_DRAINED, /* nothing waits any more */
+    GW_FLUSH_BLOCKED, /* the socket is full: wait until it can be written */
+    GW_FLUSH_BROKEN,  /* the reader is gone */
+};
+/* Writes as much as the socket takes; needs one. */
+enum gw_flush gw_stream_flush(struct gw_stream *s, int64_t now_ms);
+
+/* What an idle reader gets: a comment, a line feed, or NULL for nothing. */
+struct gw_chunk *gw_stream_heartbeat(const struct gw_stream *s);
+
+#endif
