@@ -8,10 +8,13 @@
 #   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
 #   make install PREFIX=...
 #
-# BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers;
-# LEAT_SKIP_DEPS=1 installs nothing.
+# BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers; V=1 shows
+# the commands; LEAT_SKIP_DEPS=1 installs nothing.
 
 MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j% --jobs%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
@@ -31,6 +34,7 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -fPIC -fno-strict-aliasing $(CFLAGS) \
 	$(SANFLAGS) -D_GNU_SOURCE= -Iinclude -I. -isystem /usr/include/postgresql
 ALL_LDFLAGS = -rdynamic $(SANFLAGS) $(LDFLAGS)
 
+Q := $(if $(V),,@)
 has = $(wildcard $(1))
 LIBS = -lczmq -lzmq -lmsgpackc -lsqlite3 $(if $(call has,common/store/pg.c),-lpq) \
 	-lxxhash -lpthread -ldl -lm
@@ -74,21 +78,21 @@ deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz: deps-%:
 
 # --- compiling and linking ---------------------------------------------------
 $(OBJ)/%.o: %.c Makefile | deps-build
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@mkdir -p $(@D) && echo "cc $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(OBJ)/common/store/schema.o: $(wildcard common/store/schema/*.sql)
 
 # An archive is written anew, so that no member of a removed source stays.
 $(BUILD)/libcommon.a: $(COMMON_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libgraph.a: $(GRAPH_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
-link = @mkdir -p $(@D) && echo "link $@" && \
+link = $(Q)mkdir -p $(@D) && echo "link $@" && \
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(1) $(LIBS)
 whole = -Wl,--whole-archive $(filter %.a,$^) -Wl,--no-whole-archive
 
@@ -116,8 +120,8 @@ $(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
 
 # A graph sees the public headers and nothing else.
 $(BUILD)/graphs/%.so: examples/%.c Makefile | deps-build
-	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARN) $(CFLAGS) $(SANFLAGS) -shared -fPIC -MMD -MP \
+	@mkdir -p $(@D) && echo "graph $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(CFLAGS) $(SANFLAGS) -shared -fPIC -MMD -MP \
 		-Iinclude $< -o $@ -lm
 
 $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(LIBGRAPH) $(LIBCOMMON)
@@ -125,8 +129,8 @@ $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(LIBGRAPH) $(LIBCOMMON)
 
 $(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(call without_main,$(GATEWAY_O)) \
 		$(LIBGRAPH) $(LIBCOMMON)
-	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
+	@mkdir -p $(@D) && echo "link $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
 		$(filter %.a,$^) -lcivetweb $(LIBS)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/graphs -name '*.d' 2>/dev/null)

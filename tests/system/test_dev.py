@@ -62,7 +62,7 @@ while True:
 class Dev:
     """One leat dev with stand-ins for its children."""
 
-    def __init__(self, folder, *args, env=None, wait=True):
+    def __init__(self, folder, *args, env=None):
         self.folder = folder
         self.log = folder / "log"
         self.log.touch()
@@ -81,8 +81,6 @@ class Dev:
             stdout=subprocess.PIPE, stderr=self.err, bufsize=0)
         self.lines = []
         self.rest = b""
-        if wait:
-            self.wait_line("ready ")
 
     def wait_line(self, start, seconds=15):
         """The next line of standard output that begins so."""
@@ -116,9 +114,11 @@ class Dev:
 def dev(tmp_path):
     started = []
 
-    def start(*args, **more):
+    def start(*args, wait=True, **more):
         d = Dev(tmp_path / str(len(started)), *args, **more)
         started.append(d)
+        if wait:
+            d.wait_line("ready ")
         return d
 
     (tmp_path / "0").mkdir()
