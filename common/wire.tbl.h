@@ -158,7 +158,9 @@ WIRE_MSG(42, EVENTS_DURABLE, WIRE_R, WIRE_W, WIRE_NONE,
 WIRE_MSG(43, EVENTS_FROM, WIRE_R, WIRE_W, WIRE_NONE,
          "There is a gap: send again from seq; head: run, attempt, seq")
 WIRE_MSG(44, REPLAY_GET, WIRE_G, WIRE_R, WIRE_NONE,
-         "All of the run from seq on; head: tag, run, thread, seq")
+         "All of the run from seq on; head: tag, run, thread, seq, ms = about "
+         "how many bytes of events at most (0: no limit; the answer then ends "
+         "early and REPLAY_END's seq is beyond its last event)")
 WIRE_MSG(45, REPLAY_EVENTS, WIRE_R, WIRE_G, WIRE_RAW,
          "As EVENTS, but tag is that of REPLAY_GET; flags hold nothing; the "
          "body's values are counted by reading it; head: tag, run, thread, "
