@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decl.h: between the files that turn a JSON description of graphs into
+ * compiled ones: what the nodes of a description find with leat_node_data().
+ * graph_decl_compile() itself is in engine.h.
+ */
+#ifndef GRAPH_DECL_H
+#define GRAPH_DECL_H
+
+#include "worker/graph/expr.h"
+#include "worker/graph/graph.h"
+
+/* How often a node's body has begun, under the node's name: nodes of the
+ * same name in different graphs of one description count together. */
+struct decl_count {
+    char *name;
+    atomic_llong begun;
+    struct decl_count *next;
+};
+
+/* One description, for as long as a graph made of it lives. */
+struct decl {
+    leat_value *graphs;       /* {"main": {...}, ...} */
+    struct decl_count *counts;
+    struct decl_node *nodes;  /* all that were made, to be freed */
+    struct decl_route *routes;
+    unsigned graph_count;     /* graphs built so far */
+    bool cache;               /* main has a cache: `cache` of nodes counts */
+};
+
+struct decl_node {
+    struct decl *decl;
+    leat_view spec;           /* the node's own object */
+    struct decl_count *count;
+    struct decl_node *next;
+};
+
+struct decl_route {
+    struct decl *decl;
+    leat_view to, map;        /* the expression; labels, may be missing */
+    struct decl_route *next;
+};
+
+/* $calls: for struct graph_scope, `arg` is the decl. */
+int64_t graph_decl_calls(void *decl, leat_text node);
+
+/* A node of {"do": [...]} and one of {"tool_node": [...]}. */
+leat_value *graph_decl_node_run(leat_context *ctx, leat_view state);
+leat_value *graph_decl_tool_run(leat_context *ctx, leat_view state);
+
+/* Notes a mistake with its place; the graph is then refused. */
+void graph_decl_mistake(leat_graph *g, const struct graph_place *at,
+                        const char *fmt, ...) PRINTF(3, 4);
+
+/* Look for mistakes in the ops or tools of a node at `at`. */
+void graph_decl_node_check(leat_graph *g, leat_view ops,
+                          struct graph_place *at);
+void graph_decl_tool_check(leat_graph *g, leat_view tools,
+                            struct graph_place *at);
+/* An expression that must be there. */
+void graph_decl_check_expr(leat_graph *g, leat_view object, const char *key,
+                           struct graph_place *at);
+
+/* The `llm` op: lets the scripted model answer. NULL: the node must stop. */
+leat_value *graph_decl_model_run(leat_context *ctx, leat_view op,
+                                 leat_view messages);
+void graph_decl_model_check(leat_graph *g, leat_view op,
+                            struct graph_place *at);
+
+#endif
