@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mask_payload.c: the rows about checkpoints, tasks, updates and values.
+ */
+#include "tests/conformance/mask.h"
+
+#include "common/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- checkpoints -------------------------------------------------------- */
+
+static void only_configurable(tree *config)
+{
+    for (size_t i = tree_count(config); i > 0; i--) {
+        if (config->type == TREE_OBJECT &&
+            strcmp(config->keys[i - 1], "configurable") != 0) {
+            tree_drop(config, config->keys[i - 1]);
+        }
+    }
+}
+
+static bool trim_configs(struct mask_event *e)
+{
+    if (strcmp(e->mode, "checkpoints") == 0) {
+        only_configurable(tree_get(e->payload, "config"));
+        only_configurable(tree_get(e->payload, "parent_config"));
+        only_configurable(tree_get(e->payload, "parentConfig"));
+    }
+    return false;
+}
+
+void mask_checkpoint_config(struct mask *m, tree *results)
+{
+    mask_events(m, results, trim_configs);
+}
+
+static bool name_parent(struct mask_event *e)
+{
+    if (strcmp(e->mode, "checkpoints") == 0) {
+        tree_rename(e->payload, "parentConfig", "parent_config");
+        if (tree_get(e->payload, "parent_config") == NULL) {
+            tree_set(e->payload, "parent_config", tree_null());
+        }
+    }
+    return false;
+}
+
+void mask_checkpoint_parent(struct mask *m, tree *results)
+{
+    mask_events(m, results, name_parent);
+}
+
+/* checkpoint_map = the parents and the checkpoint itself. */
+static void complete_map(tree *config, const tree *parents)
+{
+    tree *c = tree_get(config, "configurable");
+    const char *ns = tree_string(tree_get(c, "checkpoint_ns"));
+    const tree *id = tree_get(c, "checkpoint_id");
+    if (ns == NULL || ns[0] == '\0' || tree_count(parents) == 0 ||
+        id == NULL) {
+        return;
+    }
+    tree *map = tree_copy(parents);
+    tree_set(map, ns, tree_copy(id));
+    tree_set(c, "checkpoint_map", map);
+}
+
+static bool complete_event(struct mask_event *e)
+{
+    const tree *parents = tree_get(tree_get(e->payload, "metadata"),
+                                   "parents");
+    if (strcmp(e->mode, "checkpoints") == 0) {
+        complete_map(tree_get(e->payload, "config"), parents);
+        complete_map(tree_get(e->payload, "parent_config"), parents);
+    }
+    return false;
+}
+
+static void complete_state(struct mask *m, tree *state)
+{
+    (void)m;
+    const tree *parents = tree_get(tree_get(state, "metadata"), "parents");
+    complete_map(tree_get(state, "config"), parents);
+    complete_map(tree_get(state, "parent_config"), parents);
+}
+
+void mask_checkpoint_map(struct mask *m, tree *results)
+{
+    mask_events(m, results, complete_event);
+    mask_states(m, results, complete_state);
+}
+
+static bool python_tasks(struct mask_event *e)
+{
+    tree *tasks = tree_get(e->payload, "tasks");
+    if (strcmp(e->mode, "checkpoints") != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < tree_count(tasks); i++) {
+        tree *task = tree_at(tasks, i);
+        tree *error = tree_get(task, "error");
+        tree_drop(task, "path");
+        if (tree_get(task, "state") == NULL) {
+            tree_set(task, "state", tree_null());
+        }
+        if (tree_get(error, "message") != NULL) {
+            tree_replace(error, mask_repr(error));
+            tree_drop(task, "interrupts");
+        }
+    }
+    return false;
+}
+
+void mask_checkpoint_tasks(struct mask *m, tree *results)
+{
+    mask_events(m, results, python_tasks);
+}
+
+static bool drop_exit_ids(struct mask_event *e)
+{
+    if (tree_is(tree_get(e->step, "durability"), "exit") &&
+        strcmp(e->mode, "checkpoints") == 0) {
+        tree_drop(tree_get(tree_get(e->payload, "config"), "configurable"),
+                  "checkpoint_id");
+    }
+    return false;
+}
+
+void mask_exit_config(struct mask *m, tree *results)
+{
+    mask_events(m, results, drop_exit_ids);
+}
+
+/* ---- tasks -------------------------------------------------------------- */
+
+static bool drop_no_interrupts(struct mask_event *e)
+{
+    if (mask_is_start(e) &&
+        tree_is_empty(tree_get(e->payload, "interrupts"))) {
+        tree_drop(e->payload, "interrupts");
+    }
+    return false;
+}
+
+void mask_task_interrupts(struct mask *m, tree *results)
+{
+    mask_events(m, results, drop_no_interrupts);
+}
+
+static bool drop_integration(struct mask_event *e)
+{
+    tree *metadata = tree_get(e->payload, "metadata");
+    if (mask_is_start(e) &&
+        tree_is(tree_get(metadata, "ls_integration"), "langgraph")) {
+        tree_drop(metadata, "ls_integration");
+        if (tree_is_empty(metadata)) {
+            tree_drop(e->payload, "metadata");
+        }
+    }
+    return false;
+}
+
+void mask_task_integration(struct mask *m, tree *results)
+{
+    mask_events(m, results, drop_integration);
+}
+
+/* Did `updates` of this task, or its interrupt, come before the result? */
+static bool has_output(const struct mask_event *e)
+{
+    const char *name = tree_string(tree_get(e->payload, "name"));
+    if (!tree_is_empty(tree_get(e->payload, "interrupts"))) {
+        return true;
+    }
+    for (size_t i = e->index; i > 0; i--) {
+        const tree *other = tree_at(e->events, i - 1);
+        if (!mask_same_ns(tree_at(other, 0), tree_at(e->event, 0)) ||
+            tree_is(tree_at(other, 1), "debug")) {
+            continue;
+        }
+        if (tree_is(tree_at(other, 1), "tasks") &&
+            tree_equal(tree_get(tree_at(other, 2), "id"),
+                       tree_get(e->payload, "id"))) {
+            if (tree_get(tree_at(other, 2), "result") == NULL) {
+                return false; /* its start */
+            }
+            continue; /* the result that this is the twin of */
+        }
+        return tree_is(tree_at(other, 1), "updates") &&
+               tree_get(tree_at(other, 2), name) != NULL;
+    }
+    return false;
+}
+
+/* The result that holds this step. */
+static const tree *run_error(const struct mask_event *e, const tree *results)
+{
+    for (size_t i = 0; i < tree_count(results); i++) {
+        if (tree_get(tree_at(results, i), "step") == e->step) {
+            return tree_get(tree_at(results, i), "error");
+        }
+    }
+    return NULL;
+}
+
+static bool python_error(struct mask_event *e)
+{
+    tree *error = tree_get(e->payload, "error");
+    if (!mask_is_result(e)) {
+        return false;
+    }
+    if (tree_get(error, "message") != NULL) {
+        tree_replace(error, mask_repr(error));
+        return false;
+    }
+    const tree *failure = run_error(e, e->mask->recorded);
+    bool failed = error == NULL && failure != NULL && !has_output(e);
+    if (error == NULL) { /* 1.4: the run ends with the error of its task */
+        tree_set(e->payload, "error",
+                 failed ? mask_repr(failure) : tree_null());
+    }
+    return false;
+}
+
+void mask_task_error(struct mask *m, tree *results)
+{
+    mask_events(m, results, python_error);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(tree_string(*(tree *const *)a),
+                  tree_string(*(tree *const *)b));
+}
+
+/* All triggers of a node, sorted, from the description. */
+static tree *triggers_of(const tree *graph, const char *node)
+{
+    tree *list = tree_list();
+    const tree *edges = tree_get(graph, "edges");
+    struct buf name;
+    buf_init(&name, 65536);
+    bool ok = buf_printf(&name, "branch:to:%s", node);
+    tree_push(list, tree_text(buf_text(&name)));
+    for (size_t i = 0; i < tree_count(edges); i++) {
+        const tree *from = tree_at(tree_at(edges, i), 0);
+        if (from->type != TREE_LIST ||
+            !tree_is(tree_at(tree_at(edges, i), 1), node)) {
+            continue;
+        }
+        buf_reset(&name);
+        ok = ok && buf_puts(&name, "join:");
+        for (size_t k = 0; ok && k < tree_count(from); k++) {
+            ok = buf_printf(&name, "%s%s", k == 0 ? "" : "+",
+                            tree_string(tree_at(from, k)));
+        }
+        ok = ok && buf_printf(&name, ":%s", node);
+        tree_push(list, tree_text(buf_text(&name)));
+    }
+    must(ok);
+    buf_fini(&name);
+    qsort(list->items, list->count, sizeof(tree *), by_text);
+    return list;
+}
+
+/* The one that fired first becomes all of the node's, if it is one of them. */
+static void all_triggers(tree *triggers, const tree *graph, const char *node)
+{
+    if (graph == NULL || node == NULL || tree_count(triggers) != 1 ||
+        tree_is(tree_at(triggers, 0), "__pregel_push")) {
+        return;
+    }
+    tree *all = triggers_of(graph, node);
+    for (size_t i = 0; i < all->count; i++) {
+        if (tree_equal(all->items[i], tree_at(triggers, 0))) {
+            tree_replace(triggers, all);
+            return;
+        }
+    }
+    tree_destroy(&all);
+}
+
+static bool name_triggers(struct mask_event *e)
+{
+    const tree *graph = mask_graph_of(e->mask, tree_at(e->event, 0));
+    const tree *metadata = tree_at(e->payload, 1);
+    if (mask_is_start(e)) {
+        all_triggers(tree_get(e->payload, "triggers"), graph,
+                     tree_string(tree_get(e->payload, "name")));
+    } else if (strcmp(e->mode, "messages") == 0) {
+        all_triggers(tree_get(metadata, "langgraph_triggers"), graph,
+                     tree_string(tree_get(metadata, "langgraph_node")));
+    }
+    return false;
+}
+
+void mask_triggers(struct mask *m, tree *results)
+{
+    mask_events(m, results, name_triggers);
+}
+
+static void shorten_path(tree *t, void *arg)
+{
+    (void)arg;
+    const tree *third = tree_at(t, 2);
+    if (t->type == TREE_LIST && t->count == 3 &&
+        tree_is(tree_at(t, 0), "__pregel_push") &&
+        third->type == TREE_BOOL && !third->flag) {
+        tree_drop_at(t, 2);
+    }
+}
+
+void mask_send_path(struct mask *m, tree *results)
+{
+    (void)m;
+    mask_all(results, shorten_path, NULL);
+}
+
+/* ---- updates and values ------------------------------------------------- */
+
+static bool null_updates(struct mask_event *e)
+{
+    if (e->debug || strcmp(e->mode, "updates") != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < e->payload->count; i++) {
+        tree *update = e->payload->items[i];
+        if (update->type == TREE_OBJECT && update->count == 0) {
+            tree_replace(update, tree_null());
+        }
+    }
+    return false;
+}
+
+void mask_empty_update(struct mask *m, tree *results)
+{
+    mask_events(m, results, null_updates);
+}
+
+static bool in_list(const tree *list, const char *text)
+{
+    for (size_t i = 0; i < tree_count(list); i++) {
+        if (tree_is(tree_at(list, i), text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Removes the keys that are not in `keys`; true when any is left. */
+static bool keep_keys(tree *object, const tree *keys)
+{
+    for (size_t i = tree_count(object); i > 0; i--) {
+        const char *key = object->keys[i - 1];
+        if (!in_list(keys, key) && strcmp(key, "__interrupt__") != 0) {
+            tree_drop(object, key);
+        }
+    }
+    return tree_count(object) > 0;
+}
+
+static bool has_any(const tree *update, const tree *keys)
+{
+    for (size_t i = 0; i < tree_count(update); i++) {
+        if (update->type == TREE_OBJECT && in_list(keys, update->keys[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Do the two states differ in one of these keys? */
+static bool differ_in(const tree *a, const tree *b, const tree *keys)
+{
+    for (size_t i = 0; i < tree_count(keys); i++) {
+        const char *key = tree_string(tree_at(keys, i));
+        if (!tree_equal(tree_get(a, key), tree_get(b, key))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Was an output key written since the last `checkpoints` of the namespace?
+ * Without one in between it is the state that a resume begins with. */
+static bool writes_output(const struct mask_event *e, const tree *keys)
+{
+    for (size_t i = e->index; i > 0; i--) {
+        const tree *other = tree_at(e->events, i - 1);
+        const tree *payload = tree_at(other, 2);
+        if (!mask_same_ns(tree_at(other, 0), tree_at(e->event, 0))) {
+            continue;
+        }
+        for (size_t k = 0; tree_is(tree_at(other, 1), "updates") &&
+                           k < tree_count(payload); k++) {
+            if (has_any(tree_at(payload, k), keys)) {
+                return true;
+            }
+        }
+        if (tree_is(tree_at(other, 1), "checkpoints")) { /* the input's? */
+            return differ_in(tree_get(payload, "values"), e->payload, keys);
+        }
+    }
+    return true;
+}
+
+static bool limit_to_output(struct mask_event *e)
+{
+    const tree *graph = mask_graph_of(e->mask, tree_at(e->event, 0));
+    const tree *keys = tree_get(graph, "output");
+    if (keys == NULL || e->debug) {
+        return false;
+    }
+    if (strcmp(e->mode, "values") == 0) {
+        bool written = writes_output(e, keys);
+        keep_keys(e->payload, keys);
+        return !written &&
+               tree_get(e->payload, "__interrupt__") == NULL;
+    }
+    for (size_t i = 0; strcmp(e->mode, "updates") == 0 &&
+                       i < e->payload->count; i++) {
+        tree *update = e->payload->items[i];
+        if (update->type == TREE_OBJECT && update->count > 0 &&
+            e->payload->keys[i][0] != '_' && !keep_keys(update, keys)) {
+            tree_replace(update, tree_null());
+        }
+    }
+    return false;
+}
+
+void mask_output_schema(struct mask *m, tree *results)
+{
+    mask_events(m, results, limit_to_output);
+}
+
+/* The last state shown in this namespace: `values`, else a checkpoint's. */
+static const tree *last_state(const struct mask_event *e)
+{
+    for (size_t i = e->index; i > 0; i--) {
+        const tree *other = tree_at(e->events, i - 1);
+        const tree *payload = tree_at(other, 2);
+        if (!mask_same_ns(tree_at(other, 0), tree_at(e->event, 0))) {
+            continue;
+        }
+        if (tree_is(tree_at(other, 1), "values") &&
+            tree_get(payload, "__interrupt__") == NULL) {
+            return payload;
+        }
+        if (tree_is(tree_at(other, 1), "checkpoints")) {
+            const tree *values = tree_get(payload, "values");
+            return values;
+        }
+    }
+    return NULL;
+}
+
+static bool add_state(struct mask_event *e)
+{
+    const tree *state;
+    if (strcmp(e->mode, "values") != 0 || e->payload->count != 1 ||
+        tree_count(tree_get(e->payload, "__interrupt__")) == 0 ||
+        (state = last_state(e)) == NULL) {
+        return false;
+    }
+    const tree *graph = mask_graph_of(e->mask, tree_at(e->event, 0));
+    tree *full = tree_copy(state);
+    if (tree_get(graph, "output") != NULL) {
+        keep_keys(full, tree_get(graph, "output"));
+    }
+    tree_set(full, "__interrupt__", tree_take(e->payload, "__interrupt__"));
+    tree_replace(e->payload, full);
+    return false;
+}
+
+void mask_interrupt_values(struct mask *m, tree *results)
+{
+    mask_events(m, results, add_state);
+}
