@@ -12,7 +12,8 @@
 # the commands; LEAT_SKIP_DEPS=1 installs nothing.
 
 MAKEFLAGS += --no-builtin-rules
-ifeq ($(filter -j% --jobs%,$(MAKEFLAGS)),)
+# As many jobs as processors, unless the caller said or a make above shares.
+ifeq ($(MAKELEVEL)$(filter -j% --jobs%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 .SUFFIXES:
