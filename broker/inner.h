@@ -103,8 +103,9 @@ enum brk_log_type {
     BRK_LOG_APPEND = 1, /* events first..first+count-1 of the run, one attempt:
                            attempt, ms, body. Answered by DURABLE, once per
                            flush and run */
-    BRK_LOG_READ,   /* all stored events from `first` on; answered by CHUNKs in
-                       order and one READ_DONE, all with this `cookie` */
+    BRK_LOG_READ,   /* stored events from `first` on, up to about `limit` bytes
+                       (0: all); answered by CHUNKs in order and one READ_DONE,
+                       all with this `cookie` */
     BRK_LOG_MARKS_GET, /* what is stored of this run? Answered by MARKS */
     BRK_LOG_END,    /* the log is complete with sequence `last` */
     BRK_LOG_FORGET, /* the run is deleted: drop what is not yet written */
@@ -132,6 +133,7 @@ struct brk_log {
     uint64_t last;
     uint64_t ms;
     uint64_t cookie;  /* READ, MARKS_GET: handed back unread */
+    uint64_t limit;   /* READ */
     zmq_msg_t body;   /* always initialised; APPEND: shares the ring's bytes */
 };
 #define BRK_LOG_MAGIC LEAT_MAGIC(0xb0e70002)
@@ -184,6 +186,8 @@ struct brk_op {
     leat_value *error;    /* FINISH: {"error","message"} or NULL */
     leat_value *values;   /* FINISH: NULL leaves them */
     leat_value *interrupts; /* FINISH: NULL means none */
+    struct link_route ack; /* the desk's: who is told when it is committed */
+    uint32_t ack_tag;
     struct err err;       /* out: code ERR_NONE when committed */
 };
 

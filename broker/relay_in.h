@@ -16,6 +16,7 @@ struct replay {
     struct link_route to;
     uint32_t tag;
     uint64_t want; /* next sequence it is to get */
+    uint64_t room; /* bytes it may still get now; UINT64_MAX: no limit */
     struct id run;
     struct id thread;
 };

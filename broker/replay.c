@@ -12,9 +12,13 @@
 #include "common/log.h"
 #include "common/stat.h"
 
-static bool send_chunk(struct relay *r, const struct replay *q,
+/* False: the gateway has all it can take now, or is full. */
+static bool send_chunk(struct relay *r, struct replay *q,
                        const struct ring_chunk *c)
 {
+    if (q->room == 0) {
+        return false;
+    }
     const struct wire_head head = {
         .type = WIRE_REPLAY_EVENTS,
         .attempt = c->attempt,
@@ -33,7 +37,12 @@ static bool send_chunk(struct relay *r, const struct replay *q,
     if (sent != LINK_SENT && sent != LINK_QUEUED) {
         return false;
     }
+    size_t size = zmq_msg_size((zmq_msg_t *)(uintptr_t)&c->body);
     stat_add(STAT_EVENTS_REPLAYED, c->count);
+    if (q->room != UINT64_MAX) {
+        q->room -= min_u64(q->room, size);
+    }
+    q->want = c->seq + c->count;
     return true;
 }
 
@@ -66,8 +75,10 @@ static void send_ring(struct relay *r, struct replay *q,
                       const struct ring_log *log, uint64_t first)
 {
     const struct ring_chunk *c = brk_ring_find(log, q->want);
+    if (first <= q->want && brk_ring_first(log) > q->want) {
+        c = NULL; /* what comes before is stored: it goes first, next time */
+    }
     while (c != NULL && send_chunk(r, q, c)) {
-        q->want = c->seq + c->count;
         c = c->next;
     }
     const struct replay_end end = {
@@ -88,6 +99,7 @@ static void ask_journal(struct relay *r, const struct replay *q)
     r->replays = waits;
     struct brk_log *m = brk_log_new(BRK_LOG_READ, &q->run, &q->thread);
     m->first = q->want;
+    m->limit = q->room != UINT64_MAX ? q->room : 0;
     m->cookie = waits->cookie;
     link_pipe_send(r->journal, m);
 }
@@ -98,6 +110,7 @@ void brk_replay_get(struct relay *r, const struct link_in *in)
         .to = in->from,
         .tag = in->head.tag,
         .want = max_u64(in->head.seq, 1),
+        .room = in->head.ms > 0 ? in->head.ms : UINT64_MAX,
         .run = in->head.run,
         .thread = in->head.thread,
     };
@@ -135,8 +148,8 @@ void brk_replay_on_chunk(struct relay *r, struct brk_log *m)
                            .attempt = m->attempt};
     must(zmq_msg_init(&c.body) == 0);
     must(zmq_msg_move(&c.body, &m->body) == 0);
-    if (send_chunk(r, q, &c)) {
-        q->want = m->first + m->count;
+    if (!send_chunk(r, q, &c)) {
+        q->room = 0; /* nothing behind a piece that was not sent */
     }
     zmq_msg_close(&c.body);
 }
