@@ -128,7 +128,12 @@ $(BUILD)/graphs/%.so: examples/%.c Makefile | deps-build
 $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(LIBGRAPH) $(LIBCOMMON)
 	$(call link,$(filter %.a,$^))
 
-$(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(call without_main,$(GATEWAY_O)) \
+# An archive, so that a fuzzer takes from the gateway only what it needs.
+$(BUILD)/libgateway.a: $(call without_main,$(GATEWAY_O))
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(if $(GATEWAY_O),$(BUILD)/libgateway.a) \
 		$(LIBGRAPH) $(LIBCOMMON)
 	@mkdir -p $(@D) && echo "link $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
@@ -155,7 +160,7 @@ test-long: all $(UNIT) | deps-test
 	$(MAKE) tsan
 
 bench: all $(BENCH) | deps-bench
-	LEAT_BUILD=$(BUILD) tests/bench/run $(ARGS)
+	PATH="$(CURDIR)/build/bin:$$PATH" tests/bench/run --build $(BUILD) $(ARGS)
 
 SAN_RUN = tests/run --build $(1) --only unit,conformance,system --smoke $(ARGS)
 
