@@ -39,7 +39,10 @@ MUST_USE bool buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 char *buf_reserve(struct buf *b, size_t size) MUST_USE;
 void buf_added(struct buf *b, size_t size);
 
-/* Drops `size` bytes from the front; cuts to `size` bytes from the front. */
+/*
+ * buf_drop takes `size` bytes off the front and moves the rest, so it is not
+ * for long queues; buf_cut keeps only the first `size` bytes.
+ */
 void buf_drop(struct buf *b, size_t size);
 void buf_cut(struct buf *b, size_t size);
 

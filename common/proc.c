@@ -180,12 +180,12 @@ static void print_usage(const struct proc_spec *spec)
     conf_print_help(stdout, spec->proc);
 }
 
-/* "leat-broker" logs as broker. */
+/* "leat-broker" logs as broker, "leat dev" as dev. */
 static const char *short_name(const char *name)
 {
-    static const char prefix[] = "leat-";
-    size_t n = sizeof(prefix) - 1;
-    return strncmp(name, prefix, n) == 0 ? name + n : name;
+    bool ours =
+        strncmp(name, "leat-", 5) == 0 || strncmp(name, "leat ", 5) == 0;
+    return ours ? name + 5 : name;
 }
 
 static void set_log(const struct proc_spec *spec, const conf_t *conf)

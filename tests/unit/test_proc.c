@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/proc.h"
 #include "tests/harness/harness.h"
 
@@ -201,6 +202,10 @@ static void fail_to_start(void)
 
 TEST(proc_failed_logs_why)
 {
+    conf_t *conf = started();
+    log_level_set(LOG_LEVEL_INFO);
     EXPECT_HAS(captured(STDERR_FILENO, fail_to_start),
-               " error proc.failed code=io error=\"port 8123 is in use\"");
+               " error proc.failed code=io error=\"port 8123 is in use\" "
+               "who=broker/");
+    conf_destroy(&conf);
 }
