@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What gateways ask of the desk. Every request may come twice: an answer can
+ * be lost with a connection, and then the gateway asks again.
+ */
+#include <stdlib.h>
+
+#include "broker/state.h"
+#include "common/stat.h"
+
+/* How long a watched run waits for its reader's subscription. */
+#define READER_MS 100
+#define AFTER_MS_MAX ((int64_t)1000 * 3600 * 24 * 3650)
+
+static bool answer_known(struct brk_core *core, struct brk_peer *gateway,
+                         const struct link_in *in);
+static struct brk_run *make_run(struct brk_core *core, struct link_in *in,
+                                struct err *err);
+static bool read_submit(struct brk_core *core, struct brk_run *run,
+                        leat_view body, struct err *err);
+static void insert(struct brk_core *core, struct brk_run *run,
+                   const struct link_in *in);
+static void answer_submit(struct brk_core *core, struct brk_run *run);
+static void send_accepted(struct brk_core *core, const struct link_route *to,
+                          uint32_t tag, const struct id *run,
+                          const char *status);
+static void apply_strategy(struct brk_core *core, struct brk_run *run);
+
+/* ---- submit ---------------------------------------------------------------------- */
+
+void brk_submit_on_submit(struct brk_core *core, struct brk_peer *gateway,
+                          struct link_in *in)
+{
+    if (answer_known(core, gateway, in) || core->draining) {
+        return; /* while draining the gateway keeps it for the next broker */
+    }
+    struct err err = ERR_INIT;
+    struct brk_run *run = make_run(core, in, &err);
+    if (run == NULL) {
+        stat_inc(STAT_RUNS_REJECTED);
+        brk_core_refuse(core, in, &err);
+        return;
+    }
+    run->watchers = gateway->bit;
+    run->submit_to = in->from;
+    run->submit_tag = in->head.tag;
+    run->submit_owed = true;
+    if (run->stored) {
+        insert(core, run, in);
+    } else {
+        brk_submit_accepted(core, run);
+    }
+    bool again = leat_bool(leat_get(leat_view_of(in->body), "again"), false);
+    if (!again || run->stored || !brk_member_claim(core, run)) {
+        brk_attempt_arm(core, run);
+    }
+}
+
+/* A repeat of what is known already; true when that was all. */
+static bool answer_known(struct brk_core *core, struct brk_peer *gateway,
+                         const struct link_in *in)
+{
+    struct brk_run *run = idmap_get(&core->runs, &in->head.run);
+    if (run != NULL) {
+        run->watchers |= gateway->bit;
+        run->submit_to = in->from;
+        run->submit_tag = in->head.tag;
+        run->submit_owed = true;
+        if (run->inserted) {
+            answer_submit(core, run);
+        }
+        return true;
+    }
+    const struct brk_past *past = brk_recent_get(&core->past, &in->head.run);
+    if (past == NULL) {
+        return false;
+    }
+    if (past->forgotten) {
+        struct err err = ERR_INIT;
+        (void)err_set(&err, ERR_CANCELLED, "This run was given up before.");
+        brk_core_refuse(core, in, &err);
+        return true;
+    }
+    send_accepted(core, &in->from, in->head.tag, &past->entry.id,
+                  past->status);
+    brk_finish_tell_past(core, past, in);
+    return true;
+}
+
+/* The run, on its lane; NULL with err. */
+static struct brk_run *make_run(struct brk_core *core, struct link_in *in,
+                                struct err *err)
+{
+    if (id_is_nil(&in->head.run) || id_is_nil(&in->head.thread)) {
+        (void)err_set(err, ERR_INVALID, "a submit without run or thread");
+        return NULL;
+    }
+    struct brk_run *run = brk_run_new(&in->head.run, &in->head.thread);
+    struct brk_lane *lane = brk_lane_require(&core->lanes, &run->thread);
+    if (!read_submit(core, run, leat_view_of(in->body), err) ||
+        !brk_lane_admit(lane, run->strategy, core->conf.lane_runs, err)) {
+        brk_lane_release(&core->lanes, lane);
+        brk_run_destroy(&run);
+        return NULL;
+    }
+    /* After a restart a worker may be at an attempt that its readers saw. */
+    run->attempt = in->head.attempt;
+    run->order = ++core->order;
+    idmap_put(&core->runs, &run->id, run);
+    brk_lane_put(lane, run);
+    return run;
+}
+
+static bool read_submit(struct brk_core *core, struct brk_run *run,
+                        leat_view body, struct err *err)
+{
+    leat_text assistant = leat_string(leat_get(body, "assistant_id"));
+    struct id parsed;
+    if (!id_parse_n(assistant.ptr, assistant.len, &parsed)) {
+        return err_set(err, ERR_INVALID, "assistant_id is no uuid");
+    }
+    (void)id_print(&parsed, run->assistant);
+    if (!brk_strategy_parse(leat_get(body, "strategy"), &run->strategy)) {
+        return err_set(err, ERR_INVALID, "there is no such strategy");
+    }
+    int64_t after = leat_int(leat_get(body, "after_ms"), 0);
+    if (after < 0 || after > AFTER_MS_MAX) {
+        return err_set(err, ERR_INVALID, "after_ms is out of range");
+    }
+    run->graph = brk_queue_require(
+        &core->queue, leat_string(leat_get(body, "graph_id")), err);
+    run->due_ms = core->now.mono_ms + after;
+    run->reader_ms = core->now.mono_ms + READER_MS;
+    run->stored = leat_bool(leat_get(body, "stored"), true);
+    run->temporary = leat_bool(leat_get(body, "temporary"), false);
+    run->watched = leat_bool(leat_get(body, "watched"), false);
+    run->kwargs = leat_value_of(leat_get(body, "kwargs"));
+    run->metadata = leat_value_of(leat_get(body, "metadata"));
+    run->inserted = !run->stored;
+    return run->graph != NULL;
+}
+
+static void insert(struct brk_core *core, struct brk_run *run,
+                   const struct link_in *in)
+{
+    struct brk_op *op = brk_core_op(core, BRK_OP_INSERT, run);
+    op->submit = leat_hold(in->body);
+    int64_t after = run->due_ms - core->now.mono_ms;
+    op->due_us = after == 0 ? 0 : (core->now.wall_ms + after) * 1000;
+}
+
+void brk_submit_accepted(struct brk_core *core, struct brk_run *run)
+{
+    run->inserted = true;
+    stat_inc(STAT_RUNS_SUBMITTED);
+    answer_submit(core, run);
+    apply_strategy(core, run);
+}
+
+static void answer_submit(struct brk_core *core, struct brk_run *run)
+{
+    if (run->submit_owed) {
+        run->submit_owed = false;
+        send_accepted(core, &run->submit_to, run->submit_tag, &run->id,
+                      brk_run_status(run));
+    }
+}
+
+void brk_submit_refused(struct brk_core *core, struct brk_run *run,
+                        const struct err *err)
+{
+    stat_inc(STAT_RUNS_REJECTED);
+    if (run->submit_owed) {
+        struct link_in in = {.from = run->submit_to};
+        in.head.tag = run->submit_tag;
+        in.head.run = run->id;
+        in.head.thread = run->thread;
+        brk_core_refuse(core, &in, err);
+    }
+    brk_finish_remove(core, run);
+}
+
+/* A new run that interrupts or rolls back stops all that came before it; it
+ * starts when they are gone from the lane. */
+static void apply_strategy(struct brk_core *core, struct brk_run *run)
+{
+    bool over = run->state == BRK_RUN_CLOSING || run->state == BRK_RUN_ENDING;
+    if (over || (run->strategy != BRK_INTERRUPT &&
+                 run->strategy != BRK_ROLLBACK)) {
+        return;
+    }
+    enum brk_cancel action = run->strategy == BRK_ROLLBACK
+                                 ? BRK_CANCEL_ROLLBACK
+                                 : BRK_CANCEL_INTERRUPT;
+    struct brk_run *other = run->lane->first;
+    while (other != NULL) {
+        struct brk_run *next = other->lane_next;
+        if (other->order < run->order) {
+            brk_submit_cancel(core, other, action);
+        }
+        other = next;
+    }
+}
+
+/* ---- cancel, forget, delete --------------------------------------------------- */
+
+void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
+{
+    struct err err = ERR_INIT;
+    enum brk_cancel action;
+    struct brk_run *run = idmap_get(&core->runs, &in->head.run);
+    if (!brk_cancel_parse(leat_get(leat_view_of(in->body), "action"),
+                          &action)) {
+        (void)err_set(&err, ERR_INVALID, "action is interrupt or rollback");
+    } else if (run == NULL &&
+               brk_recent_get(&core->past, &in->head.run) != NULL) {
+        (void)err_set(&err, ERR_CONFLICT, "The run is not pending or running.");
+    } else if (run == NULL) {
+        (void)err_set(&err, ERR_NOT_FOUND, "Run not found");
+    }
+    if (err.code != ERR_NONE) {
+        brk_core_refuse(core, in, &err);
+        return;
+    }
+    if (run->stored) {
+        struct brk_op *op = brk_core_op(core, BRK_OP_CANCEL, run);
+        (void)base_copy(op->status, sizeof op->status,
+                        brk_cancel_name(action));
+        op->ack = in->from;
+        op->ack_tag = in->head.tag;
+    } else {
+        send_accepted(core, &in->from, in->head.tag, &run->id,
+                      brk_run_status(run));
+    }
+    brk_submit_cancel(core, run, action);
+}
+
+void brk_submit_cancelled(struct brk_core *core, const struct brk_op *op)
+{
+    const struct brk_run *run = idmap_get(&core->runs, &op->run);
+    const struct brk_past *past = brk_recent_get(&core->past, &op->run);
+    const char *status = run != NULL    ? brk_run_status(run)
+                         : past != NULL ? past->status
+                                        : "interrupted";
+    send_accepted(core, &op->ack, op->ack_tag, &op->run, status);
+}
+
+void brk_submit_cancel(struct brk_core *core, struct brk_run *run,
+                       enum brk_cancel action)
+{
+    if (run->cancel >= action) {
+        return;
+    }
+    run->cancel = action;
+    if (run->state == BRK_RUN_RUNNING) {
+        brk_attempt_send_cancel(core, run);
+    } else if (run->state == BRK_RUN_PENDING) {
+        brk_attempt_disarm(core, run);
+        brk_finish_cancelled(core, run);
+    }
+    /* FENCING and ADOPTING look at it when they know more; what is CLOSING or
+     * ENDING is over already. */
+}
+
+void brk_submit_on_forget(struct brk_core *core, const struct link_in *in)
+{
+    struct brk_run *run = idmap_get(&core->runs, &in->head.run);
+    if (run != NULL) {
+        run->submit_owed = false;
+        brk_submit_cancel(core, run, BRK_CANCEL_ROLLBACK);
+        return;
+    }
+    if (brk_recent_get(&core->past, &in->head.run) == NULL &&
+        !id_is_nil(&in->head.run)) {
+        struct brk_past *past = base_zalloc(sizeof *past);
+        past->entry.id = in->head.run;
+        past->forgotten = true;
+        (void)base_copy(past->status, sizeof past->status, "deleted");
+        brk_recent_put(&core->past, &past->entry, core->now.mono_ms);
+    }
+}
+
+void brk_submit_on_delete(struct brk_core *core, const struct link_in *in)
+{
+    struct err err = ERR_INIT;
+    if (id_is_nil(&in->head.thread)) {
+        (void)err_set(&err, ERR_INVALID, "no thread is named");
+        brk_core_refuse(core, in, &err);
+        return;
+    }
+    struct brk_lane *lane = brk_lane_require(&core->lanes, &in->head.thread);
+    lane->deleting = true;
+    lane->delete_to = in->from;
+    lane->delete_tag = in->head.tag;
+    struct brk_run *run = lane->first;
+    while (run != NULL) {
+        struct brk_run *next = run->lane_next;
+        brk_submit_cancel(core, run, BRK_CANCEL_ROLLBACK);
+        run = next;
+    }
+    brk_finish_next(core, lane);
+}
+
+/* ---- watch ------------------------------------------------------------------------ */
+
+void brk_submit_on_watch(struct brk_core *core, struct brk_peer *gateway,
+                         const struct link_in *in)
+{
+    struct brk_run *run = idmap_get(&core->runs, &in->head.run);
+    const struct brk_past *past = brk_recent_get(&core->past, &in->head.run);
+    if (run == NULL && past != NULL && !past->forgotten) {
+        brk_finish_tell_past(core, past, in);
+        return;
+    }
+    if (run == NULL) {
+        struct err err = ERR_INIT;
+        (void)err_set(&err, ERR_NOT_FOUND, "The run is not live.");
+        brk_core_refuse(core, in, &err);
+        return;
+    }
+    run->watchers |= gateway->bit;
+    struct wire_head head = brk_core_head(core, WIRE_RUN_STATE, run);
+    head.tag = in->head.tag;
+    char *why = brk_attempt_why(core, run);
+    brk_core_to_gateway(core, &in->from, &head,
+                        leat_pack("{s:s,s:?s}", "status", brk_run_status(run),
+                                  "why", why));
+    free(why);
+}
+
+void brk_submit_on_unwatch(struct brk_core *core, struct brk_peer *gateway,
+                           const struct link_in *in)
+{
+    struct brk_run *run = idmap_get(&core->runs, &in->head.run);
+    if (run != NULL) {
+        run->watchers &= ~gateway->bit;
+    }
+}
+
+static void send_accepted(struct brk_core *core, const struct link_route *to,
+                          uint32_t tag, const struct id *run,
+                          const char *status)
+{
+    struct wire_head head = brk_core_head(core, WIRE_RUN_ACCEPTED, NULL);
+    head.tag = tag;
+    head.run = *run;
+    brk_core_to_gateway(core, to, &head,
+                        leat_pack("{s:s}", "status", status));
+}
