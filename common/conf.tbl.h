@@ -76,6 +76,9 @@ CONF(RUN_TIMEOUT, "run-timeout", "LEAT_RUN_TIMEOUT", DURATION, "24h",
 CONF(CANCEL_DEADLINE, "cancel-deadline", "LEAT_CANCEL_DEADLINE", DURATION,
      "10s", CONF_MS(10), CONF_HOUR(24), PROC_WORKER, 0,
      "Time a node has to follow a cancel before its process is replaced.")
+CONF(DRAIN, "drain", "LEAT_DRAIN", DURATION, "3s", CONF_MS(0), CONF_HOUR(24),
+     PROC_WORKER, 0,
+     "Time that runs have to finish on SIGTERM before they are handed back.")
 CONF(LANE_RUNS, "lane-runs", "LEAT_LANE_RUNS", INT, "1000", 1, 1000000,
      PROC_BROKER, 0, "Runs that may wait on one thread.")
 CONF(RECURSION_LIMIT, "recursion-limit", "LEAT_RECURSION_LIMIT", INT, "25", 1,

@@ -27,7 +27,7 @@ static const struct {
 } words[] = {
     {"values", GRAPH_MODE_VALUES},
     {"updates", GRAPH_MODE_UPDATES},
-    {"messages", GRAPH_MODE_MESSAGES},
+    {"messages", GRAPH_MODE_MESSAGES | GRAPH_MODE_MESSAGE_ENDS},
     {"messages-tuple", GRAPH_MODE_MESSAGES},
     {"custom", GRAPH_MODE_CUSTOM},
     {"tasks", GRAPH_MODE_TASKS},
@@ -137,6 +137,11 @@ void wrk_emit_event(void *arg, const struct graph_event *ev)
     switch (ev->mode) {
     case GRAPH_MODE_MESSAGES:
         put_messages(e, ev);
+        break;
+    case GRAPH_MODE_MESSAGE_ENDS:
+        if (e->partials != NULL) {
+            wrk_partial_on_message(e->partials, ev);
+        }
         break;
     case GRAPH_MODE_CHECKPOINTS:
         put_value(e, "checkpoints", ev->ns, wrk_refs_checkpoint(payload));

@@ -415,6 +415,7 @@ void wrk_exec_destroy(exec_t **e)
     for (size_t i = 0; i < (*e)->thread_count; i++) {
         must(pthread_join((*e)->threads[i], NULL) == 0);
     }
+    graph_pool_stop();
     mbox_destroy(&(*e)->jobs, NULL);
     free((*e)->threads);
     (*e)->magic = 0;

@@ -109,7 +109,8 @@ static void put_list(partial_t *p, const char *name, const char *ns,
 void wrk_partial_on_message(partial_t *p, const struct graph_event *ev)
 {
     check_magic(p, PARTIAL_MAGIC);
-    must(ev != NULL && ev->mode == GRAPH_MODE_MESSAGES);
+    must(ev != NULL && (ev->mode == GRAPH_MODE_MESSAGES ||
+                        ev->mode == GRAPH_MODE_MESSAGE_ENDS));
     leat_view message = leat_at(leat_view_of(ev->payload), 0);
     leat_view metadata = leat_at(leat_view_of(ev->payload), 1);
     char *id = value_strdup(leat_get(message, "id"));

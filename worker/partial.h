@@ -18,7 +18,7 @@ typedef void wrk_partial_put_fn(void *arg, const char *name, const char *ns,
 
 partial_t *wrk_partial_new(wrk_partial_put_fn *put, void *arg) MUST_USE;
 void wrk_partial_destroy(partial_t **p);
-/* An event of GRAPH_MODE_MESSAGES. */
+/* An event of GRAPH_MODE_MESSAGES or GRAPH_MODE_MESSAGE_ENDS. */
 void wrk_partial_on_message(partial_t *p, const struct graph_event *ev);
 
 #endif
