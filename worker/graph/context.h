@@ -7,7 +7,7 @@
 #ifndef GRAPH_CONTEXT_H
 #define GRAPH_CONTEXT_H
 
-#include "worker/graph/graph.h"
+#include "worker/graph/task.h"
 
 /* A context for routes that are asked outside a run (update_state): knows
  * the request, cannot interrupt, emit, or call graphs. */
@@ -23,6 +23,14 @@ struct tool_run;
 struct tool_run *graph_tool_begin(leat_context *ctx, const char *name,
                                   leat_view input);
 void graph_tool_end(struct tool_run *t, leat_view output);
+
+/* Asks a branch where to go; NULL or missing: see graph_context_end(). */
+leat_value *graph_context_route(leat_context *ctx,
+                                const struct graph_branch *branch,
+                                leat_view state);
+/* TASK_DONE while nothing made the node stop; else how it ended, with the
+ * reason moved to `f` when it failed. */
+enum task_end graph_context_end(leat_context *ctx, struct fault *f);
 
 /* Has the node to stop (failed, interrupted, cancelled)? For interpreters. */
 bool graph_context_stopped(const leat_context *ctx);

@@ -38,6 +38,9 @@ enum graph_mode {
     GRAPH_MODE_CHECKPOINTS = 1 << 5,
     GRAPH_MODE_DEBUG = 1 << 6,
     GRAPH_MODE_EVENTS = 1 << 7,
+    /* For the legacy messages mode: after the last piece of a streamed answer,
+     * [whole message, metadata]. Not a mode that clients know. */
+    GRAPH_MODE_MESSAGE_ENDS = 1 << 8,
 };
 
 /* One event. Borrowed for the call; hold `payload` to keep it. */
@@ -45,8 +48,8 @@ struct graph_event {
     enum graph_mode mode;
     const char *ns;            /* "" root; else "node:task|node2:task2" */
     const leat_value *payload; /* spec/streaming.md section 3, Python flavour */
-    /* GRAPH_MODE_MESSAGES: the model's answer or node output this belongs to
-     * is complete with this event (for the legacy `messages/complete`). */
+    /* GRAPH_MODE_MESSAGES: a whole message, not a piece of one (pieces are
+     * followed by GRAPH_MODE_MESSAGE_ENDS, where it is set too). */
     bool message_final;
     /* GRAPH_MODE_VALUES: the state after an interrupt ("__interrupt__"). */
     bool interrupt;
@@ -71,7 +74,10 @@ struct graph_write {
  *   {"keys": [state keys shown, in order], "next": [...],
  *    "tasks": [{"id","name","path", "ns"?: <subgraph's checkpoint_ns>}],
  *    "values"?: {...} (only where they differ from the channels: writes of a
- *     Command or of finished tasks applied), "applied_next"?: [...]}
+ *     Command or of finished tasks applied), "applied_next"?: [...],
+ *    "base_values"?: {...} (only a Command's writes applied)}
+ * The latest state shows values and applied_next where they are, else what an
+ * older one shows: base_values where they are, else the channels; and next.
  */
 struct graph_checkpoint {
     char id[37];
@@ -209,6 +215,8 @@ void graph_result_fini(struct graph_result *r);
 
 void graph_run(const struct graph *g, const struct graph_request *req,
                const struct graph_host *host, struct graph_result *out);
+/* At the end of a process: ends the pool's threads, which must be idle. */
+void graph_pool_stop(void);
 
 /* ---- state -------------------------------------------------------------- */
 

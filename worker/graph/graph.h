@@ -120,11 +120,13 @@ struct graph {
     enum leat_memory memory;   /* as a subgraph */
     struct graph_channel *channels;
     size_t channel_count;
+    uint32_t *channels_by_name; /* channel numbers sorted by name */
     struct graph_node *nodes;  /* [0] is `__start__`, then as declared */
     size_t node_count;
     uint32_t *by_name;         /* node numbers sorted by name */
     size_t seen_count;         /* all triggers of all nodes */
     struct graph_keys state;   /* all state keys, declaration order */
+    leat_value *keys_shown;    /* their names, a list */
     struct graph_keys input;   /* of the input schema */
     struct graph_keys output;  /* of the output schema */
     struct graph_stops before, after;

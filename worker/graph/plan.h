@@ -39,11 +39,16 @@ MUST_USE bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
                                const struct plan_writer *writers, size_t n,
                                bool *updated, struct fault *f);
 
-/* Shows next to readers without the graph: graph_checkpoint.view. `values`
- * and `applied` (the tasks after what was applied) may be NULL. */
-leat_value *graph_plan_view(const struct graph *g, const struct tasks *next,
-                            const leat_value *values,
-                            const struct tasks *applied);
+/* graph_checkpoint.view (engine.h): what readers see without the graph. The
+ * last three may be NULL. */
+struct plan_view {
+    const struct graph *graph;
+    const struct tasks *next;       /* from the checkpoint and its Commands */
+    const leat_value *base_values;  /* state with a Command's writes */
+    const leat_value *values;       /* and with those of finished tasks */
+    const struct tasks *applied;    /* the tasks, with what they wrote */
+};
+leat_value *graph_plan_view(const struct plan_view *v);
 /* ["a", "b"]: names of the tasks without writes (all: with them too). */
 leat_value *graph_plan_names(const struct tasks *t, bool all);
 

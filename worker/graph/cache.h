@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph/cache.h: what nodes with a cache policy wrote for which input, for
+ * all runs of the process. Bounded: a full set gives up its oldest entry.
+ */
+#ifndef GRAPH_CACHE_H
+#define GRAPH_CACHE_H
+
+#include "worker/graph/task.h"
+
+/* True: the task has the writes of an earlier one with the same input. */
+bool graph_cache_get(const struct graph *g, struct task *t);
+/* Keeps what a task of a node with a cache policy wrote. */
+void graph_cache_put(const struct graph *g, const struct task *t);
+/* Forgets all, for tests and at the end. */
+void graph_cache_clear(void);
+
+#endif

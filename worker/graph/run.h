@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph/run.h: what the files that carry a run out share with each other: a
+ * run, the loops of its graphs (one per graph being stepped, nested ones
+ * inside a task of the one above), and the works of a step (one per task
+ * being executed). Nobody outside worker/graph includes it.
+ *
+ * Locks: run->lock is held while something is emitted and while pending
+ * writes or the ids already streamed are touched; run->saver_lock around the
+ * saver. The first is never taken inside the second or twice. All else in a
+ * loop belongs to the thread that steps it; all else in a work to the thread
+ * that runs it.
+ */
+#ifndef GRAPH_RUN_H
+#define GRAPH_RUN_H
+
+#include "worker/graph/cancel.h"
+#include "worker/graph/interrupt.h"
+#include "worker/graph/plan.h"
+#include <pthread.h>
+
+struct event_run;
+struct work;
+struct loop;
+struct leat_context;
+
+/* Ids of messages that were streamed: open addressing, text owned. */
+struct id_set {
+    char **at;
+    size_t count, room; /* room: a power of two */
+};
+bool graph_id_set_has(const struct id_set *s, const char *id);
+void graph_id_set_add(struct id_set *s, const char *id);
+void graph_id_set_fini(struct id_set *s);
+
+struct run {
+    const struct graph_request *req;
+    const struct graph_host *host;
+    struct graph_cancel *cancel;
+    bool own_cancel;
+    pthread_mutex_t lock;
+    pthread_mutex_t saver_lock;
+    leat_value *stored_metadata; /* goes into every checkpoint */
+    leat_value *metadata;        /* base of messages' and events' metadata */
+    leat_value *task_metadata;   /* base of tasks' metadata */
+    leat_value *resume_map;      /* {interrupt id: answer}, or NULL */
+    struct id_set seen;          /* message ids streamed */
+    struct id_set replayed;      /* namespaces that have begun a replay */
+    char replay_before[37];      /* "" unless time travelling */
+    struct event_run *event;     /* of the root graph, or NULL */
+};
+
+/* Whether a graph continues: unset, or told by the graph around it. */
+enum resuming {
+    RESUMING_UNSET = 0,
+    RESUMING_NO,
+    RESUMING_YES,
+};
+
+/* How a loop ended. */
+enum loop_end {
+    LOOP_DONE = 0,
+    LOOP_INTERRUPTED, /* interrupts */
+    LOOP_FAILED,      /* fault */
+    LOOP_PARENT,      /* command */
+    LOOP_CANCELLED,
+};
+
+enum loop_phase {
+    PHASE_LOAD,
+    PHASE_INPUT,
+    PHASE_PLAN,
+    PHASE_BEFORE,
+    PHASE_EXECUTE,
+    PHASE_APPLY,
+    PHASE_AFTER,
+    PHASE_ENDED,
+};
+
+struct loop {
+    struct run *run;
+    struct work *caller;         /* whose node runs this graph; NULL root */
+    const struct graph *graph;
+    char *ns;
+    enum loop_phase phase;
+    enum loop_end end;
+    struct fault fault;          /* LOOP_FAILED */
+    leat_value *interrupts;      /* list; LOOP_INTERRUPTED; empty: static */
+    leat_value *command;         /* LOOP_PARENT */
+    leat_view input;
+    bool is_command;             /* input is a Command */
+    const struct graph_saver *saver; /* NULL: keeps nothing */
+    bool explicit_id;            /* a checkpoint was named */
+    bool at_exit;                /* durability exit */
+    bool unflushed;              /* a put nobody waited for */
+    bool skip_done;              /* tasks with kept writes are not run */
+    enum resuming resuming;
+    leat_value *parents;         /* metadata.parents of its checkpoints */
+    struct channels channels;
+    struct checkpoint cp;
+    char prev_id[37];            /* parent of cp, as events show it */
+    struct pendings pending;
+    leat_value *base_values;     /* after a Command's writes, for the view */
+    int step, stop;
+    unsigned limit;              /* recursion limit, for the error's text */
+    bool *updated;               /* by channel, from the last apply */
+    bool updated_known;
+    bool planned;                /* tasks are those of cp */
+    struct tasks tasks;
+    struct work *works;          /* of the tasks being executed */
+    size_t work_count;
+    atomic_bool abort;           /* a sibling failed: stop waiting */
+    leat_value *shown;           /* root, at the end: the last checkpoint's
+                                    state, for the thread */
+    struct event_run *event;
+};
+
+/* One task being executed. */
+struct work {
+    struct loop *loop;
+    struct task *task;
+    enum task_end end;
+    struct fault fault;
+    leat_value *interrupts;  /* list */
+    leat_value *command;     /* TASK_PARENT */
+    leat_value **resume;     /* answers of this task, in order */
+    size_t resume_count;
+    bool resume_used;
+    unsigned calls;          /* graphs run inside this execution */
+    bool retried;            /* nested graphs continue */
+    int attempt;
+    struct event_run *event;
+    leat_value *metadata;    /* of messages and events; made on first use */
+};
+
+/* Why a node has to return. */
+enum context_stop {
+    CONTEXT_GOES = 0,
+    CONTEXT_FAILED,      /* fault */
+    CONTEXT_INTERRUPTED, /* interrupts */
+    CONTEXT_CANCELLED,
+    CONTEXT_PARENT,      /* command: of a nested graph, for this one */
+};
+
+/* One attempt at a node; outside a run it only has the request. */
+struct leat_context {
+    uint32_t magic;
+    struct work *work;       /* NULL outside a run */
+    const struct graph_request *req;
+    const struct graph_host *host;
+    const char *node;
+    void *data;
+    enum context_stop stop;
+    struct fault fault;
+    leat_value *interrupts;
+    leat_value *command;
+    size_t asked;            /* interrupts so far in this attempt */
+};
+void graph_context_init(struct leat_context *ctx, struct work *w);
+void graph_context_fini(struct leat_context *ctx);
+
+/* ---- run.c -------------------------------------------------------------- */
+
+void graph_run_lock(struct run *r);
+void graph_run_unlock(struct run *r);
+/* Has the work's run been cancelled, or a step around it been given up? */
+bool graph_work_stopped(const struct work *w);
+bool graph_loop_stopped(const struct loop *l);
+
+/* ---- step.c ------------------------------------------------------------- */
+
+struct loop_spec {
+    struct run *run;
+    struct work *caller;
+    const struct graph *graph;
+    const char *ns;
+    leat_view input;
+    bool is_command;
+    struct event_run *event; /* the graph's run in `events`, or NULL */
+};
+/* Runs the graph to its end on this thread; loop->end says how. */
+void graph_step_run(struct loop *l, const struct loop_spec *spec);
+/* The last state of the output keys; one reference. */
+leat_value *graph_step_output(const struct loop *l);
+void graph_step_fini(struct loop *l);
+
+/* ---- start.c: how a loop takes up its input ----------------------------- */
+
+enum loop_phase graph_start_load(struct loop *l);
+enum loop_phase graph_start_input(struct loop *l);
+
+/* ---- save.c: what a loop gives to the saver ----------------------------- */
+
+/* A new checkpoint of what the loop has; plans the tasks that follow. */
+MUST_USE bool graph_save_put(struct loop *l, const char *source);
+/* Waits until all is durable. */
+MUST_USE bool graph_save_flush(struct loop *l);
+/* Keeps a task's writes with the checkpoint. Takes run->lock. */
+MUST_USE bool graph_save_writes(struct loop *l, const char *task_id,
+                                const struct writes *w, struct fault *f);
+/* Durability exit: the one checkpoint and what is pending on it. */
+MUST_USE bool graph_save_exit(struct loop *l);
+/* What readers see of this checkpoint has changed: finished tasks. */
+MUST_USE bool graph_save_view(struct loop *l, const leat_value *values);
+/* Prepares the next tasks, if that was not done yet. */
+void graph_save_plan(struct loop *l);
+
+/* ---- work.c: running the tasks of a step -------------------------------- */
+
+/* Executes the tasks that have no writes yet; all have ended on return. */
+void graph_work_run(struct loop *l);
+/* Frees the works of the last step. */
+void graph_work_clear(struct loop *l);
+/* A graph inside a task: a subgraph node's, or one that is called. The
+ * output, or NULL: then ctx->stop says why. */
+leat_value *graph_work_nested(struct leat_context *ctx,
+                              const struct graph *child, leat_view input);
+
+#endif

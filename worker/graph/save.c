@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph/save.c: what a loop gives to the saver and when it waits for it: one
+ * checkpoint per step, the writes of tasks as they end, and, by durability,
+ * how far the graph may run ahead of the store.
+ */
+#include "common/clock.h"
+#include "common/id.h"
+#include "worker/graph/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- helpers ------------------------------------------------------------ */
+
+/* An error of the saver ends the loop. */
+static bool saver_failed(struct loop *l, const struct err *err)
+{
+    return graph_fault_err(&l->fault, err);
+}
+
+static bool saves_now(const struct loop *l)
+{
+    return l->saver != NULL && !l->at_exit;
+}
+
+void graph_save_plan(struct loop *l)
+{
+    if (l->planned) {
+        return;
+    }
+    const struct plan p = {
+        .channels = &l->channels,
+        .checkpoint = &l->cp,
+        .ns = l->ns,
+        .step = l->step,
+        .updated = l->updated_known ? l->updated : NULL,
+    };
+    graph_tasks_fini(&l->tasks);
+    graph_plan_next(&p, &l->tasks);
+    l->planned = true;
+}
+
+static bool flush(struct loop *l, struct err *err)
+{
+    struct run *r = l->run;
+    pthread_mutex_lock(&r->saver_lock);
+    bool fine = l->saver->flush == NULL ||
+                l->saver->flush(l->saver->self, err);
+    pthread_mutex_unlock(&r->saver_lock);
+    return fine;
+}
+
+bool graph_save_flush(struct loop *l)
+{
+    struct err err = ERR_INIT;
+    if (l->saver == NULL || flush(l, &err)) {
+        l->unflushed = false;
+        return true;
+    }
+    return saver_failed(l, &err);
+}
+
+/* ---- checkpoints -------------------------------------------------------- */
+
+/* Stores the loop's checkpoint as it is now. */
+static bool put(struct loop *l)
+{
+    struct err err = ERR_INIT;
+    struct graph_checkpoint stored;
+    const struct plan_view view = {.graph = l->graph, .next = &l->tasks};
+    graph_checkpoint_store(&l->cp, l->ns,
+                           leat_view_of(l->run->stored_metadata), &stored);
+    stored.channel_values = graph_channels_dump(&l->channels);
+    stored.view = graph_plan_view(&view);
+    pthread_mutex_lock(&l->run->saver_lock);
+    bool fine = l->saver->put(l->saver->self, &stored, &err);
+    pthread_mutex_unlock(&l->run->saver_lock);
+    graph_stored_fini(&stored);
+    if (!fine) {
+        return saver_failed(l, &err);
+    }
+    memcpy(l->prev_id, l->cp.saved_id, sizeof l->prev_id);
+    memcpy(l->cp.saved_id, l->cp.id, sizeof l->cp.id);
+    l->unflushed = true;
+    return true;
+}
+
+static void new_checkpoint(struct loop *l, const char *source)
+{
+    struct checkpoint *cp = &l->cp;
+    struct id id = id_uuid6(l->step);
+    id_print(&id, cp->id);
+    clock_to_iso(clock_wall_us(), cp->ts);
+    base_copy(cp->source, sizeof cp->source, source);
+    cp->step = l->step;
+    leat_drop(cp->parents);
+    cp->parents = leat_hold(l->parents);
+    leat_drop(l->base_values);
+    l->base_values = NULL;
+    l->step++;
+    l->planned = false;
+}
+
+bool graph_save_put(struct loop *l, const char *source)
+{
+    /* Asynchronous durability runs one step ahead of the store, no more. */
+    if (l->unflushed && saves_now(l) && !graph_save_flush(l)) {
+        return false;
+    }
+    new_checkpoint(l, source);
+    graph_save_plan(l);
+    if (!saves_now(l)) {
+        return true;
+    }
+    bool sync = l->run->req->durability == GRAPH_DURABILITY_SYNC;
+    return put(l) && (!sync || graph_save_flush(l));
+}
+
+/* ---- writes ------------------------------------------------------------- */
+
+static bool is_untracked(const struct graph *g, int channel)
+{
+    return channel >= 0 && g->channels[channel].kind == CHANNEL_UNTRACKED;
+}
+
+/* A send without the untracked keys of its argument; one reference. */
+static leat_value *tracked(const struct graph *g, const struct write *w)
+{
+    leat_view send = leat_view_of(w->value);
+    leat_view arg = leat_get(send, "arg");
+    if (!g->has_untracked || w->channel != CHANNEL_TASKS ||
+        leat_type_of(arg) != LEAT_OBJECT) {
+        return leat_hold(w->value);
+    }
+    leat_value *kept = leat_value_of(arg);
+    for (size_t i = 0; i < g->state.count; i++) {
+        const struct graph_channel *c = &g->channels[g->state.at[i]];
+        if (c->kind == CHANNEL_UNTRACKED &&
+            leat_type_of(leat_get(arg, c->name)) != LEAT_MISSING) {
+            leat_value *less = leat_with(leat_view_of(kept), c->name, NULL);
+            leat_drop(kept);
+            kept = less;
+        }
+    }
+    return leat_tagged(leat_with(send, "arg", kept), LEAT_SEND);
+}
+
+/* The stored form of a task's writes; values owned. */
+static size_t stored_writes(const struct graph *g, const char *task_id,
+                            const struct writes *w, struct graph_write *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct write *from = &w->at[i];
+        bool special =
+            from->channel <= WRITE_ERROR && from->channel >= WRITE_RESUME;
+        if (from->channel == WRITE_UNKNOWN ||
+            is_untracked(g, from->channel)) {
+            continue;
+        }
+        struct graph_write *to = &out[n++];
+        base_copy(to->task_id, sizeof to->task_id, task_id);
+        to->index = special ? from->channel : (int)i;
+        to->channel = graph_channel_name(g, from->channel);
+        to->value = tracked(g, from);
+    }
+    return n;
+}
+
+static bool put_writes(struct loop *l, const char *task_id,
+                       const struct writes *w, struct err *err)
+{
+    struct graph_write *out = base_zalloc((w->count + 1) * sizeof *out);
+    size_t n = stored_writes(l->graph, task_id, w, out);
+    bool fine = true;
+    if (n > 0) {
+        pthread_mutex_lock(&l->run->saver_lock);
+        fine = l->saver->put_writes(l->saver->self, l->ns, l->cp.id, out, n,
+                                    err);
+        pthread_mutex_unlock(&l->run->saver_lock);
+    }
+    for (size_t i = 0; i < n; i++) {
+        leat_drop((leat_value *)(uintptr_t)out[i].value);
+    }
+    free(out);
+    return fine;
+}
+
+/* Is the loop's checkpoint in the store, so that writes can go with it? */
+static bool is_stored(const struct loop *l)
+{
+    return strcmp(l->cp.id, l->cp.saved_id) == 0;
+}
+
+bool graph_save_writes(struct loop *l, const char *task_id,
+                       const struct writes *w, struct fault *f)
+{
+    struct err err = ERR_INIT;
+    if (saves_now(l) && is_stored(l) &&
+        !put_writes(l, task_id, w, &err)) {
+        return graph_fault_err(f, &err);
+    }
+    graph_run_lock(l->run);
+    if (strcmp(task_id, GRAPH_NULL_TASK) != 0) {
+        graph_pendings_drop(&l->pending, task_id, PENDING_ANY);
+    } else {
+        graph_pendings_drop(&l->pending, task_id, WRITE_RESUME);
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        graph_pendings_add(&l->pending, task_id, w->at[i].channel,
+                           w->at[i].value);
+    }
+    graph_run_unlock(l->run);
+    return true;
+}
+
+/* ---- at the end --------------------------------------------------------- */
+
+static bool put_pending(struct loop *l)
+{
+    struct err err = ERR_INIT;
+    bool fine = true;
+    for (size_t i = 0; fine && i < l->pending.count; i++) {
+        const char *id = l->pending.at[i].task_id;
+        bool again = false;
+        for (size_t j = 0; j < i; j++) {
+            again = again || strcmp(l->pending.at[j].task_id, id) == 0;
+        }
+        struct writes w = {0};
+        for (size_t j = i; !again && j < l->pending.count; j++) {
+            const struct pending *p = &l->pending.at[j];
+            if (strcmp(p->task_id, id) == 0) {
+                graph_writes_add(&w, p->write.channel,
+                                 leat_hold(p->write.value));
+            }
+        }
+        fine = again || put_writes(l, id, &w, &err);
+        graph_writes_fini(&w);
+    }
+    return fine || saver_failed(l, &err);
+}
+
+bool graph_save_exit(struct loop *l)
+{
+    if (l->saver == NULL || l->cp.step < -1) {
+        return true;
+    }
+    graph_save_plan(l);
+    if (!is_stored(l) && !put(l)) {
+        return false;
+    }
+    return put_pending(l);
+}
+
+bool graph_save_view(struct loop *l, const leat_value *values)
+{
+    struct err err = ERR_INIT;
+    if (l->saver == NULL || l->saver->put_view == NULL || !is_stored(l)) {
+        return true;
+    }
+    graph_save_plan(l);
+    const struct plan_view view = {
+        .graph = l->graph,
+        .next = &l->tasks,
+        .base_values = l->base_values,
+        .values = values != NULL ? values : l->base_values,
+        .applied = values != NULL ? &l->tasks : NULL,
+    };
+    leat_value *v = graph_plan_view(&view);
+    pthread_mutex_lock(&l->run->saver_lock);
+    bool fine =
+        l->saver->put_view(l->saver->self, l->ns, l->cp.id, v, &err);
+    pthread_mutex_unlock(&l->run->saver_lock);
+    leat_drop(v);
+    return fine || saver_failed(l, &err);
+}

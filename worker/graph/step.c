@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph/step.c: the super-step as phases: each does its part and names the
+ * next one (spec/engine.md 4). A loop is stepped by one thread from load to
+ * end; only EXECUTE uses others.
+ */
+#include "worker/graph/cache.h"
+#include "worker/graph/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- how a loop ends ---------------------------------------------------- */
+
+static enum loop_phase ended(struct loop *l, enum loop_end end)
+{
+    l->end = end;
+    return PHASE_ENDED;
+}
+
+static enum loop_phase failed(struct loop *l)
+{
+    must(graph_fault_is(&l->fault));
+    return ended(l, LOOP_FAILED);
+}
+
+/* A static interrupt asks nothing. */
+static enum loop_phase stopped(struct loop *l)
+{
+    l->interrupts = leat_new_list(0, NULL);
+    return ended(l, LOOP_INTERRUPTED);
+}
+
+/* Run-level lists are for the root graph and win when they are not empty. */
+static leat_view named_stops(const struct loop *l, leat_view named)
+{
+    return l->caller == NULL ? named : (leat_view){0};
+}
+
+/* ---- plan --------------------------------------------------------------- */
+
+static enum loop_phase phase_plan(struct loop *l)
+{
+    if (graph_loop_stopped(l)) {
+        return ended(l, LOOP_CANCELLED);
+    }
+    if (l->step > l->stop) {
+        graph_fault_set(
+            &l->fault, "GraphRecursionError",
+            "Recursion limit of %u reached without hitting a stop condition. "
+            "You can increase the limit by setting the `recursion_limit` "
+            "config key.\nFor troubleshooting, visit: " GRAPH_DOCS
+            "errors/GRAPH_RECURSION_LIMIT",
+            l->limit);
+        return failed(l);
+    }
+    graph_save_plan(l);
+    graph_run_lock(l->run);
+    graph_stream_checkpoint(l);
+    graph_run_unlock(l->run);
+    if (l->tasks.count == 0) {
+        return ended(l, LOOP_DONE);
+    }
+    for (size_t i = 0; l->skip_done && i < l->tasks.count; i++) {
+        struct task *t = &l->tasks.at[i];
+        graph_pendings_to_writes(&l->pending, t->id, &t->writes);
+        t->cached = t->writes.count > 0;
+    }
+    return PHASE_BEFORE;
+}
+
+/* ---- before ------------------------------------------------------------- */
+
+static void attach_cached(struct loop *l)
+{
+    for (size_t i = 0; i < l->tasks.count; i++) {
+        struct task *t = &l->tasks.at[i];
+        if (t->writes.count == 0 && graph_cache_get(l->graph, t)) {
+            t->cached = true;
+            graph_stream_updates(l, t, true);
+        }
+    }
+}
+
+static enum loop_phase phase_before(struct loop *l)
+{
+    leat_view named = named_stops(l, l->run->req->interrupt_before);
+    if (graph_interrupt_static(&l->cp, &l->tasks, &l->graph->before, named)) {
+        return stopped(l);
+    }
+    graph_run_lock(l->run);
+    for (size_t i = 0; i < l->tasks.count; i++) {
+        graph_stream_task(l, &l->tasks.at[i]);
+    }
+    for (size_t i = 0; i < l->tasks.count; i++) {
+        if (l->tasks.at[i].cached) {
+            graph_stream_updates(l, &l->tasks.at[i], true);
+        }
+    }
+    attach_cached(l);
+    graph_run_unlock(l->run);
+    return PHASE_EXECUTE;
+}
+
+/* ---- execute ------------------------------------------------------------ */
+
+/* All questions of the step in one list, in the order of the tasks. */
+static leat_value *join_interrupts(const struct loop *l)
+{
+    leat_value *all = leat_new_list(0, NULL);
+    for (size_t i = 0; i < l->work_count; i++) {
+        const struct work *w = &l->works[i];
+        leat_iter it = leat_iter_of(leat_view_of(w->interrupts));
+        while (w->end == TASK_INTERRUPTED && leat_next(&it)) {
+            leat_value *item = leat_value_of(it.item);
+            leat_value *more = leat_append(leat_view_of(all), 1, &item);
+            leat_drop(all);
+            all = more;
+        }
+    }
+    return all;
+}
+
+static const struct work *find_end(const struct loop *l, enum task_end end)
+{
+    for (size_t i = 0; i < l->work_count; i++) {
+        if (l->works[i].end == end) {
+            return &l->works[i];
+        }
+    }
+    return NULL;
+}
+
+/* An error wins over questions, questions over a Command for the parent. */
+static enum loop_phase judge(struct loop *l)
+{
+    const struct work *parent = find_end(l, TASK_PARENT);
+    if (graph_fault_is(&l->fault)) {
+        return failed(l);
+    }
+    if (find_end(l, TASK_CANCELLED) != NULL) {
+        return ended(l, LOOP_CANCELLED);
+    }
+    leat_value *asked = join_interrupts(l);
+    bool any = leat_count(leat_view_of(asked)) > 0;
+    if (any || (parent == NULL && find_end(l, TASK_INTERRUPTED) != NULL)) {
+        l->interrupts = asked;
+        return ended(l, LOOP_INTERRUPTED);
+    }
+    leat_drop(asked);
+    if (parent != NULL) {
+        l->command = leat_hold(parent->command);
+        return ended(l, LOOP_PARENT);
+    }
+    return PHASE_APPLY;
+}
+
+static enum loop_phase phase_execute(struct loop *l)
+{
+    graph_work_run(l);
+    enum loop_phase next = judge(l);
+    graph_work_clear(l);
+    return next;
+}
+
+/* ---- apply -------------------------------------------------------------- */
+
+static struct plan_writer *writers_of(const struct loop *l)
+{
+    struct plan_writer *w = base_zalloc((l->tasks.count + 1) * sizeof *w);
+    for (size_t i = 0; i < l->tasks.count; i++) {
+        w[i].task = &l->tasks.at[i];
+        w[i].writes = &l->tasks.at[i].writes;
+    }
+    return w;
+}
+
+/* Applies the tasks' writes; on a conflict nothing has changed. */
+static bool apply(struct loop *l)
+{
+    struct channels before;
+    struct checkpoint cp_before;
+    struct plan_writer *writers = writers_of(l);
+    graph_channels_copy(&before, &l->channels);
+    graph_checkpoint_copy(&cp_before, &l->cp);
+    bool fine = graph_plan_apply(&l->channels, &l->cp, writers,
+                                 l->tasks.count, l->updated, &l->fault);
+    if (!fine) {
+        struct channels broken = l->channels;
+        struct checkpoint broken_cp = l->cp;
+        l->channels = before;
+        l->cp = cp_before;
+        before = broken;
+        cp_before = broken_cp;
+    }
+    graph_channels_fini(&before);
+    graph_checkpoint_fini(&cp_before);
+    free(writers);
+    return fine;
+}
+
+static bool output_changed(const struct loop *l)
+{
+    for (size_t i = 0; i < l->graph->output.count; i++) {
+        if (l->updated[l->graph->output.at[i]]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum loop_phase phase_apply(struct loop *l)
+{
+    if (!apply(l)) {
+        return failed(l);
+    }
+    bool show = output_changed(l);
+    leat_view named = named_stops(l, l->run->req->interrupt_after);
+    bool stop =
+        graph_interrupt_static(&l->cp, &l->tasks, &l->graph->after, named);
+    graph_run_lock(l->run);
+    graph_pendings_drop(&l->pending, NULL, PENDING_ANY);
+    graph_run_unlock(l->run);
+    l->updated_known = true;
+    l->skip_done = true;
+    if (!graph_save_put(l, "loop")) {
+        return failed(l);
+    }
+    /* The last state of a run is durable before anybody sees it. */
+    bool last = l->caller == NULL && (stop || l->tasks.count == 0);
+    if (last && !l->at_exit && !graph_save_flush(l)) {
+        return failed(l);
+    }
+    if (show) {
+        graph_run_lock(l->run);
+        graph_stream_values(l);
+        graph_run_unlock(l->run);
+    }
+    return stop ? stopped(l) : PHASE_AFTER;
+}
+
+/* ---- after -------------------------------------------------------------- */
+
+static enum loop_phase phase_after(struct loop *l)
+{
+    /* From the second step on nested graphs decide by themselves. */
+    l->resuming = RESUMING_UNSET;
+    return PHASE_PLAN;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static bool any_written(const struct loop *l)
+{
+    for (size_t i = 0; l->planned && i < l->tasks.count; i++) {
+        if (l->tasks.at[i].writes.count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool keeps_at_exit(const struct loop *l)
+{
+    return l->at_exit && (l->caller == NULL || l->end != LOOP_DONE ||
+                          l->graph->memory == LEAT_MEMORY_OWN);
+}
+
+/* What finished siblings wrote is in the state that readers see, though no
+ * checkpoint has it yet. Tells whether the output changed. */
+static bool show_finished(struct loop *l)
+{
+    struct fault ignored = FAULT_INIT;
+    struct channels channels;
+    struct checkpoint cp;
+    struct plan_writer *writers = writers_of(l);
+    graph_channels_copy(&channels, &l->channels);
+    graph_checkpoint_copy(&cp, &l->cp);
+    bool fine = graph_plan_apply(&channels, &cp, writers, l->tasks.count,
+                                 l->updated, &ignored);
+    if (fine) {
+        leat_value *v = graph_channels_read(&channels, &l->graph->state);
+        bool kept = graph_save_view(l, v);
+        leat_drop(v);
+        fine = kept;
+    }
+    if (fine && l->end == LOOP_INTERRUPTED) {
+        graph_channels_fini(&l->channels);
+        l->channels = channels;
+    } else {
+        graph_channels_fini(&channels);
+    }
+    graph_checkpoint_fini(&cp);
+    graph_fault_fini(&ignored);
+    free(writers);
+    return fine && output_changed(l);
+}
+
+static void finish(struct loop *l)
+{
+    if (l->fault.code == ERR_FENCED) {
+        return; /* another attempt owns the thread now */
+    }
+    bool stays = l->end == LOOP_INTERRUPTED || l->end == LOOP_FAILED ||
+                 l->end == LOOP_CANCELLED;
+    bool kept = !keeps_at_exit(l) || graph_save_exit(l);
+    leat_value *shown =
+        l->caller == NULL
+            ? graph_channels_read(&l->channels, &l->graph->state)
+            : NULL;
+    bool changed = kept && stays && any_written(l) && show_finished(l);
+    if (l->caller == NULL && l->saver != NULL) {
+        kept = graph_save_flush(l) && kept;
+    }
+    if (!kept && l->end != LOOP_FAILED) {
+        l->end = LOOP_FAILED;
+    }
+    if (l->caller == NULL && l->end == LOOP_INTERRUPTED) {
+        graph_run_lock(l->run);
+        if (changed) {
+            graph_stream_values(l);
+        }
+        if (leat_count(leat_view_of(l->interrupts)) == 0) {
+            graph_stream_static(l);
+        }
+        graph_run_unlock(l->run);
+    }
+    l->shown = shown;
+}
+
+/* ---- the loop ----------------------------------------------------------- */
+
+static enum loop_phase (*const phases[])(struct loop *) = {
+    [PHASE_LOAD] = graph_start_load,
+    [PHASE_INPUT] = graph_start_input,
+    [PHASE_PLAN] = phase_plan,
+    [PHASE_BEFORE] = phase_before,
+    [PHASE_EXECUTE] = phase_execute,
+    [PHASE_APPLY] = phase_apply,
+    [PHASE_AFTER] = phase_after,
+};
+
+static bool memory_kept(const struct loop *l)
+{
+    if (l->caller == NULL) {
+        return true;
+    }
+    return l->caller->loop->saver != NULL &&
+           l->graph->memory != LEAT_MEMORY_NONE;
+}
+
+/* metadata.parents: the checkpoints of the graphs around, by namespace. */
+static leat_value *parents_of(const struct loop *l)
+{
+    if (l->caller == NULL) {
+        return leat_new_object(0, NULL, NULL);
+    }
+    const struct loop *above = l->caller->loop;
+    return leat_with(leat_view_of(above->parents), above->ns,
+                     leat_new_string(above->cp.id));
+}
+
+static void init(struct loop *l, const struct loop_spec *spec)
+{
+    *l = (struct loop){
+        .run = spec->run,
+        .caller = spec->caller,
+        .graph = spec->graph,
+        .ns = base_strdup(spec->ns),
+        .input = spec->input,
+        .is_command = spec->is_command,
+        .event = spec->event,
+    };
+    l->saver = memory_kept(l) ? l->run->host->saver : NULL;
+    l->at_exit = l->run->req->durability == GRAPH_DURABILITY_EXIT;
+    l->parents = parents_of(l);
+    l->updated = base_zalloc(l->graph->channel_count * sizeof(bool));
+    atomic_init(&l->abort, false);
+    if (l->caller != NULL) {
+        l->resuming = l->caller->retried ? RESUMING_YES
+                                         : l->caller->loop->resuming;
+    }
+}
+
+void graph_step_run(struct loop *l, const struct loop_spec *spec)
+{
+    init(l, spec);
+    for (l->phase = PHASE_LOAD; l->phase != PHASE_ENDED;) {
+        l->phase = phases[l->phase](l);
+    }
+    finish(l);
+}
+
+leat_value *graph_step_output(const struct loop *l)
+{
+    return graph_channels_read(&l->channels, &l->graph->output);
+}
+
+void graph_step_fini(struct loop *l)
+{
+    graph_fault_fini(&l->fault);
+    leat_drop(l->interrupts);
+    leat_drop(l->command);
+    leat_drop(l->parents);
+    leat_drop(l->base_values);
+    leat_drop(l->shown);
+    graph_channels_fini(&l->channels);
+    graph_checkpoint_fini(&l->cp);
+    graph_pendings_fini(&l->pending);
+    graph_tasks_fini(&l->tasks);
+    free(l->updated);
+    free(l->ns);
+}
