@@ -58,11 +58,11 @@ typedef bool store_call_fn(void *self, const char *op, const leat_value *args,
                            leat_value **result, struct err *err);
 
 struct store_conf {
-    const char *url;      /* "sqlite:PATH" or "postgresql://..." */
+    const char *url; /* "sqlite:PATH" or "postgresql://..." */
     enum store_role role;
-    bool fsync;           /* owner: --commit fsync; false: os */
-    int64_t wait_ms;      /* client: how long to wait for a ready database */
-    store_call_fn *call;  /* client; NULL: the handle can only read */
+    bool fsync;          /* owner: --commit fsync; false: os */
+    int64_t wait_ms;     /* client: how long to wait for a ready database */
+    store_call_fn *call; /* client; NULL: the handle can only read */
     void *call_self;
 };
 
@@ -99,8 +99,12 @@ struct store_fence {
     struct id run;
     uint16_t attempt;
 };
-MUST_USE bool store_ops_run(store_t *s, leat_text op, leat_view args,
-                            const struct store_fence *fence,
+struct store_request {
+    leat_text op;
+    leat_view args;
+    struct store_fence fence;
+};
+MUST_USE bool store_ops_run(store_t *s, const struct store_request *r,
                             leat_value **result, struct err *err);
 
 /*
@@ -116,14 +120,14 @@ bool store_contains(leat_view have, leat_view want);
 struct store_assistant {
     struct id assistant_id;
     char *graph_id;
-    char *owner;            /* "" or NULL: everybody's */
+    char *owner; /* "" or NULL: everybody's */
     char *name;
-    char *description;      /* NULL: none */
-    leat_value *metadata;   /* objects; NULL going in: {} */
+    char *description;    /* NULL: none */
+    leat_value *metadata; /* objects; NULL going in: {} */
     leat_value *config;
     leat_value *context;
-    int64_t version;        /* 0 going in: 1 */
-    int64_t created_us;     /* 0 going in: now */
+    int64_t version;    /* 0 going in: 1 */
+    int64_t created_us; /* 0 going in: now */
     int64_t updated_us;
 };
 void store_assistant_fini(struct store_assistant *a);
@@ -137,35 +141,37 @@ MUST_USE bool store_assistants_create(store_t *s,
 MUST_USE bool store_assistants_get(store_t *s, const struct id *assistant_id,
                                    struct store_assistant *out,
                                    struct err *err);
-MUST_USE bool store_assistants_delete(store_t *s,
-                                      const struct id *assistant_id,
+MUST_USE bool store_assistants_delete(store_t *s, const struct id *assistant_id,
                                       struct err *err);
 
 struct store_assistants_query {
-    leat_view metadata;     /* containment; missing: any */
-    const char *graph_id;   /* NULL: any */
-    const char *name;       /* part of the name, case ignored; NULL: any */
-    const char *owner;      /* NULL: any; else this owner's and everybody's */
-    const char *sort_by;    /* assistant_id graph_id name created_at
-                               updated_at; NULL: created_at */
+    leat_view metadata;   /* containment; missing: any */
+    const char *graph_id; /* NULL: any */
+    const char *name;     /* part of the name, case ignored; NULL: any */
+    const char *owner;    /* NULL: any; else this owner's and everybody's */
+    const char *sort_by;  /* assistant_id graph_id name created_at
+                             updated_at; NULL: created_at */
     bool ascending;
-    size_t limit;           /* 0: no rows, only the count */
+    size_t limit; /* 0: no rows, only the count */
     size_t offset;
 };
-/* *list: *n rows, freed with store_assistants_free(); *total: all matches. */
+struct store_assistants_page {
+    struct store_assistant *list; /* freed with store_assistants_free() */
+    size_t n;
+    size_t total; /* all that match */
+};
 MUST_USE bool store_assistants_search(store_t *s,
                                       const struct store_assistants_query *q,
-                                      struct store_assistant **list,
-                                      size_t *n, size_t *total,
+                                      struct store_assistants_page *out,
                                       struct err *err);
 
 /* ---- threads ------------------------------------------------------------ */
 
 struct store_thread {
     struct id thread_id;
-    char *owner;            /* "" or NULL: none */
-    char status[16];        /* idle busy interrupted error; "" going in: idle */
-    leat_value *metadata;   /* objects; NULL going in: {} */
+    char *owner;          /* "" or NULL: none */
+    char status[16];      /* idle busy interrupted error; "" going in: idle */
+    leat_value *metadata; /* objects; NULL going in: {} */
     leat_value *config;
     leat_value *values;     /* NULL: none yet */
     leat_value *interrupts; /* task id -> list; NULL going in: {} */
@@ -173,7 +179,7 @@ struct store_thread {
     int64_t created_us;     /* 0 going in: now */
     int64_t updated_us;
     int64_t state_updated_us;
-    uint64_t last_ms;       /* highest event id half ever given on it */
+    uint64_t last_ms; /* highest event id half ever given on it */
 };
 void store_thread_fini(struct store_thread *t);
 void store_threads_free(struct store_thread **list, size_t n);
@@ -190,8 +196,8 @@ MUST_USE bool store_threads_patch(store_t *s, const struct id *thread_id,
                                   struct err *err);
 
 struct store_thread_state {
-    const char *status;     /* NULL: unchanged */
-    leat_view values;       /* these three: missing unchanged, null none */
+    const char *status; /* NULL: unchanged */
+    leat_view values;   /* these three: missing unchanged, null none */
     leat_view interrupts;
     leat_view error;
 };
@@ -213,23 +219,27 @@ MUST_USE bool store_threads_prune(store_t *s, const struct id *thread_id,
                                   struct err *err);
 
 struct store_threads_query {
-    const struct id *ids;   /* of these only; NULL: any */
+    const struct id *ids; /* of these only; NULL: any */
     size_t id_count;
-    leat_view metadata;     /* containment; missing: any */
+    leat_view metadata; /* containment; missing: any */
     leat_view values;
-    const char *status;     /* NULL: any */
-    const char *owner;      /* NULL: any; else only this owner's */
-    const char *sort_by;    /* thread_id status created_at updated_at
-                               state_updated_at; NULL: created_at */
+    const char *status;  /* NULL: any */
+    const char *owner;   /* NULL: any; else only this owner's */
+    const char *sort_by; /* thread_id status created_at updated_at
+                            state_updated_at; NULL: created_at */
     bool ascending;
-    size_t limit;           /* 0: no rows, only the count */
+    size_t limit; /* 0: no rows, only the count */
     size_t offset;
 };
-/* *list: *n rows, freed with store_threads_free(); *total: all matches. */
+struct store_threads_page {
+    struct store_thread *list; /* freed with store_threads_free() */
+    size_t n;
+    size_t total; /* all that match */
+};
 MUST_USE bool store_threads_search(store_t *s,
                                    const struct store_threads_query *q,
-                                   struct store_thread **list, size_t *n,
-                                   size_t *total, struct err *err);
+                                   struct store_threads_page *out,
+                                   struct err *err);
 
 /* ---- runs --------------------------------------------------------------- */
 
@@ -238,23 +248,23 @@ struct store_run {
     struct id thread_id;
     struct id assistant_id;
     char *graph_id;
-    char status[16];        /* pending running success error interrupted ... */
-    char strategy[16];      /* multitask strategy */
-    char cancel[16];        /* accepted: interrupt or rollback; "" none */
-    uint16_t attempt;       /* 0 before the first start */
-    uint16_t failures;      /* attempts that count as failed */
-    bool temporary;         /* its thread goes when it ends */
-    uint64_t ms;            /* first half of this attempt's event ids */
-    uint64_t first_seq;     /* first sequence of this attempt */
-    uint64_t last_seq;      /* last one known to have been given */
-    leat_value *kwargs;     /* opaque */
-    leat_value *metadata;   /* opaque */
-    leat_value *error;      /* {"error","message"}; NULL: none */
-    int64_t created_us;     /* 0 going in: now */
+    char status[16];      /* pending running success error interrupted ... */
+    char strategy[16];    /* multitask strategy */
+    char cancel[16];      /* accepted: interrupt or rollback; "" none */
+    uint16_t attempt;     /* 0 before the first start */
+    uint16_t failures;    /* attempts that count as failed */
+    bool temporary;       /* its thread goes when it ends */
+    uint64_t ms;          /* first half of this attempt's event ids */
+    uint64_t first_seq;   /* first sequence of this attempt */
+    uint64_t last_seq;    /* last one known to have been given */
+    leat_value *kwargs;   /* opaque */
+    leat_value *metadata; /* opaque */
+    leat_value *error;    /* {"error","message"}; NULL: none */
+    int64_t created_us;   /* 0 going in: now */
     int64_t updated_us;
-    int64_t due_us;         /* wall time before which it must not start; 0 */
-    int64_t started_us;     /* first start; 0 not yet */
-    int64_t ended_us;       /* 0 not yet */
+    int64_t due_us;          /* wall time before which it must not start; 0 */
+    int64_t started_us;      /* first start; 0 not yet */
+    int64_t ended_us;        /* 0 not yet */
     uint64_t thread_last_ms; /* out only: the thread's last_ms */
 };
 void store_run_fini(struct store_run *r);
@@ -263,13 +273,13 @@ void store_runs_free(struct store_run **list, size_t n);
 /* What an insert does to the thread, beside making it busy and setting
  * metadata graph_id and assistant_id. */
 struct store_run_thread {
-    bool make;              /* make it if it is not there (else NOT_FOUND) */
-    const char *owner;      /* of a thread made here; NULL: none */
-    leat_view config;       /* merged as in store_threads_patch; missing: no */
+    bool make;         /* make it if it is not there (else NOT_FOUND) */
+    const char *owner; /* of a thread made here; NULL: none */
+    leat_view config;  /* merged as in store_threads_patch; missing: no */
 };
 struct store_run_inserted {
-    bool inserted;          /* false: the run was there already, as it is */
-    char status[16];        /* its status now */
+    bool inserted;   /* false: the run was there already, as it is */
+    char status[16]; /* its status now */
     uint64_t thread_last_ms;
 };
 /* Ledger. The status going in is "pending" (or "" for it). */
@@ -285,7 +295,7 @@ struct store_run_start {
     uint16_t attempt;
     uint16_t failures;
     uint64_t ms;
-    uint64_t first_seq;     /* 0: unchanged */
+    uint64_t first_seq; /* 0: unchanged */
 };
 MUST_USE bool store_runs_start(store_t *s, const struct store_run_start *r,
                                struct err *err);
@@ -301,16 +311,16 @@ MUST_USE bool store_runs_cancel(store_t *s, const struct id *run_id,
 /* Ledger. The end of a run, and what its thread looks like afterwards. */
 struct store_run_end {
     struct id run_id;
-    uint16_t attempt;       /* must be the stored one (else ERR_FENCED);
-                               0: whatever it is (a pending run, a dead one) */
-    const char *status;     /* success error interrupted timeout ... */
-    leat_view error;        /* missing or null: none */
-    uint64_t last_seq;      /* 0: unchanged */
+    uint16_t attempt;   /* must be the stored one (else ERR_FENCED);
+                           0: whatever it is (a pending run, a dead one) */
+    const char *status; /* success error interrupted timeout ... */
+    leat_view error;    /* missing or null: none */
+    uint64_t last_seq;  /* 0: unchanged */
     /* idle, interrupted, error or busy; "idle" becomes busy while other runs
      * of the thread are open. NULL or "": the thread is left alone. With
      * "error" the thread's error is the run's, with others it is cleared. */
     const char *thread_status;
-    leat_view values;       /* missing: unchanged */
+    leat_view values; /* missing: unchanged */
     /* missing: none when `attempt` is given, else unchanged */
     leat_view interrupts;
 };
@@ -357,9 +367,9 @@ struct store_segment {
     uint64_t first_seq;
     uint64_t last_seq;
     uint16_t attempt;
-    bool ended;             /* its last event is the log's last */
+    bool ended; /* its last event is the log's last */
     uint64_t ms;
-    const void *body;       /* msgpack events laid end to end; opaque */
+    const void *body; /* msgpack events laid end to end; opaque */
     size_t body_bytes;
 };
 /* Journal. A segment whose (run, first_seq) is there already is skipped. */
@@ -373,42 +383,43 @@ MUST_USE bool store_events_end(store_t *s, const struct id *run_id,
  * `take` returns false. Bodies are valid during the call of take, which must
  * not use the store handle.
  */
-typedef bool store_segment_fn(void *arg, const struct store_segment *seg);
+struct store_reader {
+    bool (*take)(void *arg, const struct store_segment *seg);
+    void *arg;
+};
 MUST_USE bool store_events_read(store_t *s, const struct id *run_id,
-                                uint64_t from_seq, store_segment_fn *take,
-                                void *arg, struct err *err);
+                                uint64_t from_seq,
+                                const struct store_reader *reader,
+                                struct err *err);
 struct store_log {
-    uint64_t first_seq;     /* lowest kept; 0 with last_seq 0: no log */
+    uint64_t first_seq; /* lowest kept; 0 with last_seq 0: no log */
     uint64_t last_seq;
     uint64_t body_bytes;
-    bool ended;             /* the log has its end */
+    bool ended; /* the log has its end */
 };
 MUST_USE bool store_events_extent(store_t *s, const struct id *run_id,
                                   struct store_log *out, struct err *err);
-MUST_USE bool store_events_total(store_t *s, uint64_t *bytes,
-                                 struct err *err);
+MUST_USE bool store_events_total(store_t *s, uint64_t *bytes, struct err *err);
 /* Drops whole segments of the run that end before `seq` (UINT64_MAX: all);
  * *freed: bytes. */
 MUST_USE bool store_events_trim(store_t *s, const struct id *run_id,
-                                uint64_t seq, uint64_t *freed,
-                                struct err *err);
+                                uint64_t seq, uint64_t *freed, struct err *err);
 /*
  * Drops the logs of runs that ended before `ended_us`, and, oldest end first,
  * of ended runs until `bytes` are freed; at most 64 runs per call. *freed:
- * bytes dropped, 0: nothing was left to drop.
+ * bytes dropped, 0: nothing more for now.
  */
-MUST_USE bool store_events_expire(store_t *s, int64_t ended_us,
-                                  uint64_t bytes, uint64_t *freed,
-                                  struct err *err);
+MUST_USE bool store_events_expire(store_t *s, int64_t ended_us, uint64_t bytes,
+                                  uint64_t *freed, struct err *err);
 
 /* ---- checkpoints -------------------------------------------------------- */
 
 struct store_write {
     char task_id[37];
-    int64_t index;          /* special writes negative */
+    int64_t index; /* special writes negative */
     char *channel;
     leat_value *value;
-    struct id run_id;       /* out: who wrote it */
+    struct id run_id; /* out: who wrote it */
 };
 
 /*
@@ -422,16 +433,16 @@ struct store_write {
  */
 struct store_checkpoint {
     char id[37];
-    char parent_id[37];     /* "" none */
+    char parent_id[37]; /* "" none */
     char *ns;
-    char *ts;               /* ISO-8601, as the engine made it */
-    struct id run_id;       /* nil: made by a state update */
+    char *ts;         /* ISO-8601, as the engine made it */
+    struct id run_id; /* nil: made by a state update */
     leat_value *values;
-    leat_value *refs;       /* channel -> checkpoint id; NULL going in: none */
-    leat_value *versions;   /* channel -> integer */
-    leat_value *seen;       /* node -> channel -> integer */
+    leat_value *refs;     /* channel -> checkpoint id; NULL going in: none */
+    leat_value *versions; /* channel -> integer */
+    leat_value *seen;     /* node -> channel -> integer */
     leat_value *metadata;
-    leat_value *view;       /* worker/graph/engine.h; NULL: none */
+    leat_value *view;           /* worker/graph/engine.h; NULL: none */
     struct store_write *writes; /* out only, by task and index */
     size_t write_count;
 };
@@ -448,31 +459,38 @@ MUST_USE bool store_checkpoints_put(store_t *s, const struct store_place *at,
                                     const struct store_checkpoint *c,
                                     struct err *err);
 /* A negative index replaces what is there, others keep it (first wins). */
+struct store_writes {
+    const struct store_write *list;
+    size_t n;
+};
 MUST_USE bool store_checkpoints_put_writes(store_t *s,
                                            const struct store_place *at,
                                            const char *checkpoint_id,
-                                           const struct store_write *list,
-                                           size_t n, struct err *err);
+                                           const struct store_writes *writes,
+                                           struct err *err);
 MUST_USE bool store_checkpoints_put_view(store_t *s,
                                          const struct store_place *at,
                                          const char *checkpoint_id,
                                          const leat_value *view,
                                          struct err *err);
-/* checkpoint_id NULL or "": the latest of the namespace. *found = false with
- * true: there is none. */
-MUST_USE bool store_checkpoints_load(store_t *s, const struct id *thread_id,
-                                     const char *ns,
-                                     const char *checkpoint_id,
+struct store_checkpoint_key {
+    struct id thread_id;
+    const char *ns; /* NULL: "" */
+    const char *id; /* NULL or "": the latest of the namespace */
+};
+/* *found = false with true: there is none. */
+MUST_USE bool store_checkpoints_load(store_t *s,
+                                     const struct store_checkpoint_key *k,
                                      struct store_checkpoint *out, bool *found,
                                      struct err *err);
 
 struct store_checkpoints_query {
     struct id thread_id;
-    const char *ns;         /* NULL: "" */
-    const char *id;         /* exactly this one; NULL or "": any */
-    const char *before;     /* smaller ids only; NULL or "": any */
-    leat_view metadata;     /* containment; missing: any */
-    size_t limit;           /* 0: all */
+    const char *ns;     /* NULL: "" */
+    const char *id;     /* exactly this one; NULL or "": any */
+    const char *before; /* smaller ids only; NULL or "": any */
+    leat_view metadata; /* containment; missing: any */
+    size_t limit;       /* 0: all */
 };
 /* Newest first, with writes; freed with store_checkpoints_free(). */
 MUST_USE bool store_checkpoints_list(store_t *s,
@@ -492,7 +510,7 @@ leat_value *store_checkpoint_interrupts(const struct store_checkpoint *c);
 /* ---- items -------------------------------------------------------------- */
 
 struct store_item {
-    leat_value *space;      /* list of labels */
+    leat_value *space; /* list of labels */
     char *key;
     leat_value *value;
     int64_t created_us;
@@ -519,11 +537,11 @@ MUST_USE bool store_items_delete(store_t *s, const struct store_item_key *k,
                                  struct err *err);
 
 struct store_items_query {
-    const char *owner;      /* NULL or "": nobody's */
-    leat_view prefix;       /* list of labels; missing or []: all */
+    const char *owner; /* NULL or "": nobody's */
+    leat_view prefix;  /* list of labels; missing or []: all */
     bool (*match)(void *arg, leat_view value); /* NULL: all */
     void *arg;
-    size_t limit;           /* 0: all */
+    size_t limit; /* 0: all */
     size_t offset;
 };
 /* Last updated first; freed with store_items_free(). */
@@ -538,8 +556,11 @@ MUST_USE bool store_items_spaces(store_t *s, const char *owner,
 /* ---- tests and development ---------------------------------------------- */
 
 enum {
-    STORE_RUNS = 1, STORE_THREADS = 2, STORE_ASSISTANTS = 4,
-    STORE_CHECKPOINTS = 8, STORE_ITEMS = 16,
+    STORE_RUNS = 1,
+    STORE_THREADS = 2,
+    STORE_ASSISTANTS = 4,
+    STORE_CHECKPOINTS = 8,
+    STORE_ITEMS = 16,
 };
 /* Empties the named tables (POST /internal/truncate). */
 MUST_USE bool store_truncate(store_t *s, unsigned what, struct err *err);

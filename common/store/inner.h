@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inner.h: what the files of common/store share and nobody else sees: the
+ * handle, transactions around calls, statements with bound arguments, and the
+ * counterparts of the calls that send them to the vault.
+ */
+#ifndef COMMON_STORE_INNER_H
+#define COMMON_STORE_INNER_H
+
+#include "common/store/sql.h"
+#include "common/store/store.h"
+
+#define STORE_MAGIC LEAT_MAGIC(0x570e0001)
+
+struct store {
+    uint32_t magic;
+    const struct sql_ops *sql;
+    struct sql_db *db;
+    bool owner;
+    bool remote; /* writes go through `call` */
+    store_call_fn *call;
+    void *call_self;
+    bool group;           /* between store_begin and store_commit */
+    bool group_broken;    /* the database ended the group's transaction */
+    struct err group_err; /* why */
+};
+
+/* ---- transactions (store.c) ---------------------------------------------- */
+
+/*
+ * Around every call that writes here: a transaction of its own, or a savepoint
+ * within the group. `ok` is whether the call's work was done; gives whether it
+ * stands. Not nested.
+ */
+MUST_USE bool store_write_begin(store_t *s, struct err *err);
+MUST_USE bool store_write_end(store_t *s, bool ok, struct err *err);
+/* Around reads of several statements that must see one state. */
+MUST_USE bool store_read_begin(store_t *s, struct err *err);
+void store_read_end(store_t *s);
+
+/* ---- statements (query.c) -------------------------------------------------
+ */
+
+/*
+ * One statement being run. Arguments are named by letters, in the order of
+ * $1..$n: i int64_t, d const struct id *, s const char * (NULL: SQL NULL),
+ * v const leat_value * (NULL or null: SQL NULL), o the same but {} instead of
+ * SQL NULL, p the same but a packed null instead, x const void * and size_t
+ * (bytes). They must stay good until the close.
+ */
+struct store_query {
+    store_t *s; /* these two are set by the user */
+    struct err *err;
+    struct sql_stmt *stmt;
+    bool failed;
+};
+#define STORE_QUERY(store, error)                                              \
+    (&(struct store_query){.s = (store), .err = (error)})
+
+MUST_USE bool store_query_open(struct store_query *q, const char *sql,
+                               const char *types, ...);
+/* The next row; false at the end and on failure (close tells which). */
+MUST_USE bool store_query_next(struct store_query *q);
+MUST_USE bool store_query_close(struct store_query *q);
+/* Open, run to the end, close. store_query_changes(): rows changed. */
+MUST_USE bool store_query_run(store_t *s, struct err *err, const char *sql,
+                              const char *types, ...);
+int64_t store_query_changes(const store_t *s);
+/* All at once: the first column of the first row; *out is left as it is when
+ * there is no row. store_query_number(STORE_QUERY(s, err), &n, ...) */
+MUST_USE bool store_query_number(struct store_query *q, int64_t *out,
+                                 const char *sql, const char *types, ...);
+
+int64_t store_query_int(const struct store_query *q, int column);
+uint64_t store_query_uint(const struct store_query *q, int column);
+void store_query_id(struct store_query *q, int column, struct id *out);
+/* A copy; NULL for SQL NULL. */
+char *store_query_text(const struct store_query *q, int column);
+void store_query_copy(const struct store_query *q, int column, char *out,
+                      size_t cap);
+/* One reference; NULL for SQL NULL, and for bytes that are no value (then the
+ * query has failed). */
+leat_value *store_query_value(struct store_query *q, int column);
+
+/* ---- between the tables ---------------------------------------------------
+ */
+
+/* A growing list of rows. */
+struct store_rows {
+    void *rows;
+    size_t n;
+    size_t room;
+};
+/* A zeroed row of `size` bytes at the end. */
+void *store_rows_add(struct store_rows *rows, size_t size);
+
+/* Keys of `more` over those of `base`; one reference. Missing: nothing. */
+leat_value *store_merge(leat_view base, leat_view more);
+/* The same for configs: "configurable" is merged key by key. */
+leat_value *store_merge_config(leat_view base, leat_view more);
+
+/* The following run inside a transaction of their caller. */
+
+/* lanes.c: the columns of a thread that follow its runs. */
+MUST_USE bool store_lanes_busy(store_t *s, const struct id *thread_id,
+                               uint64_t last_ms, struct err *err);
+struct store_lane_end {
+    struct id thread_id;
+    const char *status;
+    leat_view error;
+    leat_view values;     /* missing: unchanged */
+    leat_view interrupts; /* missing: unchanged */
+};
+MUST_USE bool store_lanes_end(store_t *s, const struct store_lane_end *e,
+                              struct err *err);
+/* Status, values and interrupts as the latest checkpoint has them. */
+MUST_USE bool store_lanes_restore(store_t *s, const struct id *thread_id,
+                                  bool busy, struct err *err);
+MUST_USE bool store_lanes_has_open(store_t *s, const struct id *thread_id,
+                                   bool *open, struct err *err);
+/* events.c: the log of one run, of all runs of a thread; *freed may be NULL */
+MUST_USE bool store_events_drop(store_t *s, const struct id *run_id,
+                                uint64_t *freed, struct err *err);
+MUST_USE bool store_events_drop_thread(store_t *s, const struct id *thread_id,
+                                       struct err *err);
+/* ---- schema.c -------------------------------------------------------------
+ */
+
+#define STORE_SCHEMA_VERSION 1
+/* Owner: brings the database to STORE_SCHEMA_VERSION. Client: checks. */
+MUST_USE bool store_schema_ready(store_t *s, struct err *err);
+
+/* ---- remote.c: the same calls, sent to the vault --------------------------
+ */
+
+bool store_remote_assistants_create(store_t *s, const struct store_assistant *a,
+                                    bool *created, struct err *err);
+bool store_remote_assistants_delete(store_t *s, const struct id *assistant_id,
+                                    struct err *err);
+bool store_remote_threads_create(store_t *s, const struct store_thread *t,
+                                 bool *created, struct err *err);
+bool store_remote_threads_patch(store_t *s, const struct id *thread_id,
+                                leat_view metadata, leat_view config,
+                                struct err *err);
+bool store_remote_threads_set(store_t *s, const struct id *thread_id,
+                              const struct store_thread_state *state,
+                              struct err *err);
+bool store_remote_threads_delete(store_t *s, const struct id *thread_id,
+                                 struct err *err);
+bool store_remote_threads_copy(store_t *s, const struct id *from,
+                               const struct id *to, struct err *err);
+bool store_remote_threads_prune(store_t *s, const struct id *thread_id,
+                                struct err *err);
+bool store_remote_runs_delete(store_t *s, const struct id *run_id,
+                              struct err *err);
+bool store_remote_checkpoints_put(store_t *s, const struct store_place *at,
+                                  const struct store_checkpoint *c,
+                                  struct err *err);
+bool store_remote_checkpoints_put_writes(store_t *s,
+                                         const struct store_place *at,
+                                         const char *checkpoint_id,
+                                         const struct store_writes *writes,
+                                         struct err *err);
+bool store_remote_checkpoints_put_view(store_t *s, const struct store_place *at,
+                                       const char *checkpoint_id,
+                                       const leat_value *view, struct err *err);
+bool store_remote_items_put(store_t *s, const struct store_item_key *k,
+                            const leat_value *value, struct err *err);
+bool store_remote_items_delete(store_t *s, const struct store_item_key *k,
+                               struct err *err);
+bool store_remote_truncate(store_t *s, unsigned what, struct err *err);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The numbered migrations in schema/, built into the program, and which of
+ * them a database still needs. The owner applies them in one transaction;
+ * clients only look whether the version is theirs.
+ */
+#include "common/store/inner.h"
+
+/* The file as it is, with a NUL behind it. */
+#define EMBED(symbol, file)                                                    \
+    __asm__(".pushsection .rodata\n"                                           \
+            ".global " #symbol "\n" #symbol ":\n"                              \
+            ".incbin \"" file "\"\n"                                           \
+            ".byte 0\n"                                                        \
+            ".popsection\n");                                                  \
+    extern const char symbol[]
+
+EMBED(store_schema_001, "common/store/schema/001.sql");
+
+static const char *const migrations[] = {store_schema_001};
+_Static_assert(COUNT_OF(migrations) == STORE_SCHEMA_VERSION,
+               "one migration for each version");
+
+static bool migrate(store_t *s, struct err *err)
+{
+    int64_t version = 0;
+    if (!s->sql->version(s->db, &version, err)) {
+        return false;
+    }
+    for (; version < STORE_SCHEMA_VERSION; version++) {
+        if (!s->sql->script(s->db, migrations[version], err)) {
+            return err_wrap(err, "migration %d", (int)version + 1);
+        }
+        bool first = version == 0;
+        if (!store_query_run(s, err,
+                             first ? "INSERT INTO meta (name, value)"
+                                     " VALUES ('schema_version', $1)"
+                                   : "UPDATE meta SET value = $1"
+                                     " WHERE name = 'schema_version'",
+                             "i", version + 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool store_schema_ready(store_t *s, struct err *err)
+{
+    int64_t version = 0;
+    if (!s->sql->version(s->db, &version, err)) {
+        return false;
+    }
+    if (version > STORE_SCHEMA_VERSION) {
+        return err_set(err, ERR_STORE,
+                       "the database has schema %d, this program knows %d",
+                       (int)version, STORE_SCHEMA_VERSION);
+    }
+    if (version == STORE_SCHEMA_VERSION) {
+        return true;
+    }
+    if (!s->owner) {
+        return err_set(err, ERR_UNAVAILABLE,
+                       "the database is not set up yet (schema %d of %d)",
+                       (int)version, STORE_SCHEMA_VERSION);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, migrate(s, err), err);
+}

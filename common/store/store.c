@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The handle: opening, the transaction around each call, groups of calls.
+ * Knows no table.
+ */
+#include "common/store/inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define OPEN_PAUSE_MS 20 /* between looks for a database that is not there */
+
+static const struct sql_ops *driver_of(const char *url, const char **target)
+{
+    const struct sql_ops *known[] = {store_sqlite_ops()};
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
+        size_t len = strlen(known[i]->scheme);
+        if (strncmp(url, known[i]->scheme, len) == 0 && url[len] != '\0') {
+            *target = url + len;
+            return known[i];
+        }
+    }
+    return NULL;
+}
+
+static bool open_once(store_t *s, const struct sql_conf *conf, struct err *err)
+{
+    if (!s->sql->open(conf, &s->db, err)) {
+        return false;
+    }
+    if (!store_schema_ready(s, err)) {
+        s->sql->close(&s->db);
+        return false;
+    }
+    return true;
+}
+
+/* A client may be started before the broker has made the database. */
+static bool open_patiently(store_t *s, const struct sql_conf *conf,
+                           int64_t wait_ms, struct err *err)
+{
+    const struct timespec pause = {.tv_nsec = OPEN_PAUSE_MS * 1000000L};
+    int64_t waited_ms = 0;
+    while (!open_once(s, conf, err)) {
+        if (err->code != ERR_UNAVAILABLE || waited_ms >= wait_ms) {
+            return err_wrap(err, "opening the store");
+        }
+        (void)nanosleep(&pause, NULL);
+        waited_ms += OPEN_PAUSE_MS;
+    }
+    return true;
+}
+
+store_t *store_open(const struct store_conf *conf, struct err *err)
+{
+    must(conf->url != NULL && err != NULL);
+    const char *target = NULL;
+    const struct sql_ops *sql = driver_of(conf->url, &target);
+    if (sql == NULL) {
+        err_set(err, ERR_INVALID, "the store is sqlite:PATH, not another");
+        return NULL;
+    }
+    store_t *s = base_zalloc(sizeof *s);
+    s->magic = STORE_MAGIC;
+    s->sql = sql;
+    s->owner = conf->role == STORE_OWNER;
+    s->remote = !s->owner && sql->one_writer;
+    s->call = conf->call;
+    s->call_self = conf->call_self;
+    const struct sql_conf inner = {
+        .target = target, .owner = s->owner, .fsync = conf->fsync};
+    if (!open_patiently(s, &inner, s->owner ? 0 : conf->wait_ms, err)) {
+        store_destroy(&s);
+    }
+    return s;
+}
+
+void store_destroy(store_t **p)
+{
+    store_t *s = *p;
+    if (s == NULL) {
+        return;
+    }
+    check_magic(s, STORE_MAGIC);
+    if (s->group) {
+        store_rollback(s);
+    }
+    if (s->db != NULL) {
+        s->sql->close(&s->db);
+    }
+    s->magic = 0;
+    free(s);
+    *p = NULL;
+}
+
+bool store_ping(store_t *s, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    int64_t version = 0;
+    return s->sql->version(s->db, &version, err);
+}
+
+bool store_broker_lock(store_t *s, bool *got, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    must(s->owner);
+    return s->sql->lock(s->db, got, err);
+}
+
+static bool raise_epoch(store_t *s, uint32_t *epoch, struct err *err)
+{
+    int64_t now = 0;
+    if (!store_query_run(s, err,
+                         "UPDATE meta SET value = value + 1"
+                         " WHERE name = 'epoch'",
+                         "") ||
+        !store_query_number(STORE_QUERY(s, err), &now,
+                            "SELECT value FROM meta WHERE name = 'epoch'",
+                            "")) {
+        return false;
+    }
+    *epoch = (uint32_t)now;
+    return true;
+}
+
+bool store_epoch_raise(store_t *s, uint32_t *epoch, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    must(s->owner);
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, raise_epoch(s, epoch, err), err);
+}
+
+/* ---- groups ---------------------------------------------------------------
+ */
+
+bool store_begin(store_t *s, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    must(!s->remote && !s->group);
+    if (!s->sql->begin(s->db, true, err)) {
+        return false;
+    }
+    s->group = true;
+    s->group_broken = false;
+    return true;
+}
+
+bool store_commit(store_t *s, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    must(s->group);
+    s->group = false;
+    if (s->group_broken) {
+        s->sql->rollback(s->db);
+        return err_set(err, s->group_err.code, "%s", s->group_err.text);
+    }
+    return s->sql->commit(s->db, err);
+}
+
+void store_rollback(store_t *s)
+{
+    check_magic(s, STORE_MAGIC);
+    must(s->group);
+    s->group = false;
+    s->sql->rollback(s->db);
+}
+
+/* ---- one call -------------------------------------------------------------
+ */
+
+bool store_write_begin(store_t *s, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    must(!s->remote);
+    if (!s->group) {
+        return s->sql->begin(s->db, true, err);
+    }
+    if (s->group_broken) {
+        return err_set(err, s->group_err.code, "%s", s->group_err.text);
+    }
+    return s->sql->savepoint(s->db, err);
+}
+
+/*
+ * A database that runs out of room may roll the whole transaction back. What
+ * would follow in the group would be written alone, so the group is over.
+ */
+static void note_break(store_t *s, const struct err *err)
+{
+    if (s->sql->in_transaction(s->db)) {
+        return;
+    }
+    s->group_broken = true;
+    (void)err_set(&s->group_err, err->code == ERR_NONE ? ERR_STORE : err->code,
+                  "%s", err->text);
+}
+
+static bool end_within_group(store_t *s, bool ok, struct err *err)
+{
+    if (ok) {
+        ok = s->sql->release(s->db, err);
+    }
+    if (!ok) {
+        note_break(s, err);
+    }
+    if (!ok && !s->group_broken) {
+        s->sql->undo(s->db);
+    }
+    return ok;
+}
+
+bool store_write_end(store_t *s, bool ok, struct err *err)
+{
+    if (s->group) {
+        return end_within_group(s, ok, err);
+    }
+    if (!ok) {
+        s->sql->rollback(s->db);
+        return false;
+    }
+    return s->sql->commit(s->db, err);
+}
+
+bool store_read_begin(store_t *s, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    return s->group || s->sql->begin(s->db, false, err);
+}
+
+void store_read_end(store_t *s)
+{
+    if (!s->group) {
+        s->sql->rollback(s->db);
+    }
+}
+
+/* ---- lists and values -----------------------------------------------------
+ */
+
+void *store_rows_add(struct store_rows *rows, size_t size)
+{
+    if (rows->n == rows->room) {
+        rows->room = rows->room == 0 ? 8 : rows->room * 2;
+        rows->rows = base_realloc(rows->rows, rows->room * size);
+    }
+    char *row = (char *)rows->rows + rows->n * size;
+    memset(row, 0, size);
+    rows->n++;
+    return row;
+}
+
+leat_value *store_merge(leat_view base, leat_view more)
+{
+    leat_writer *w = leat_writer_new();
+    leat_write_object(w);
+    if (leat_type_of(base) == LEAT_OBJECT) {
+        for (leat_iter it = leat_iter_of(base); leat_next(&it);) {
+            if (leat_type_of(leat_get_n(more, it.key.ptr, it.key.len)) ==
+                LEAT_MISSING) {
+                leat_write_key_n(w, it.key.ptr, it.key.len);
+                leat_write_view(w, it.item);
+            }
+        }
+    }
+    if (leat_type_of(more) == LEAT_OBJECT) {
+        for (leat_iter it = leat_iter_of(more); leat_next(&it);) {
+            leat_write_key_n(w, it.key.ptr, it.key.len);
+            leat_write_view(w, it.item);
+        }
+    }
+    leat_write_end(w);
+    return leat_writer_finish(&w);
+}
+
+leat_value *store_merge_config(leat_view base, leat_view more)
+{
+    leat_value *merged = store_merge(base, more);
+    leat_view theirs = leat_get(more, "configurable");
+    if (leat_type_of(theirs) != LEAT_OBJECT) {
+        return merged;
+    }
+    leat_value *inner = store_merge(leat_get(base, "configurable"), theirs);
+    leat_value *out = leat_with(leat_view_of(merged), "configurable", inner);
+    leat_drop(merged);
+    return out;
+}
+
+static bool list_contains(leat_view have, leat_view want, unsigned depth);
+
+static bool contains(leat_view have, leat_view want, unsigned depth)
+{
+    enum leat_type type = leat_type_of(want);
+    if (depth > LEAT_DEPTH_MAX || type != leat_type_of(have)) {
+        return leat_equal(have, want);
+    }
+    if (type == LEAT_LIST) {
+        return list_contains(have, want, depth);
+    }
+    if (type != LEAT_OBJECT) {
+        return leat_equal(have, want);
+    }
+    for (leat_iter it = leat_iter_of(want); leat_next(&it);) {
+        leat_view mine = leat_get_n(have, it.key.ptr, it.key.len);
+        if (leat_type_of(mine) == LEAT_MISSING ||
+            !contains(mine, it.item, depth + 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool list_contains(leat_view have, leat_view want, unsigned depth)
+{
+    for (leat_iter w = leat_iter_of(want); leat_next(&w);) {
+        bool found = false;
+        for (leat_iter h = leat_iter_of(have); !found && leat_next(&h);) {
+            found = contains(h.item, w.item, depth + 1);
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool store_contains(leat_view have, leat_view want)
+{
+    enum leat_type type = leat_type_of(want);
+    return type == LEAT_MISSING || type == LEAT_NULL || contains(have, want, 0);
+}
+
+/* ---- development ----------------------------------------------------------
+ */
+
+static bool truncate_tables(store_t *s, unsigned what, struct err *err)
+{
+    static const struct {
+        unsigned bit;
+        const char *sql;
+    } rows[] = {
+        {STORE_RUNS, "DELETE FROM events"},
+        {STORE_RUNS, "UPDATE meta SET value = 0 WHERE name = 'events_bytes'"},
+        {STORE_RUNS, "DELETE FROM runs"},
+        {STORE_CHECKPOINTS, "DELETE FROM writes"},
+        {STORE_CHECKPOINTS, "DELETE FROM blobs"},
+        {STORE_CHECKPOINTS, "DELETE FROM checkpoints"},
+        {STORE_THREADS, "DELETE FROM threads"},
+        {STORE_ASSISTANTS, "DELETE FROM assistants"},
+        {STORE_ITEMS, "DELETE FROM items"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if ((what & rows[i].bit) != 0 &&
+            !store_query_run(s, err, rows[i].sql, "")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool store_truncate(store_t *s, unsigned what, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    if (s->remote) {
+        return store_remote_truncate(s, what, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, truncate_tables(s, what, err), err);
+}
