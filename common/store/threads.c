@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The threads table as the gateway writes it, and the deletion, copy and
+ * pruning of a thread with all it has. What follows a thread's runs is in
+ * lanes.c.
+ */
+#include "common/store/inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/store/checkpoints.h"
+#include "common/store/threads.h"
+
+static bool insert(store_t *s, const struct store_thread *t, bool *created,
+                   struct err *err)
+{
+    int64_t now = t->created_us == 0 ? clock_wall_us() : t->created_us;
+    if (!store_query_run(
+            s, err,
+            "INSERT INTO threads (" STORE_THREADS_COLUMNS ")"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+            " ON CONFLICT (thread_id) DO NOTHING",
+            "dssiiiioovov", &t->thread_id, t->owner == NULL ? "" : t->owner,
+            t->status[0] == '\0' ? "idle" : t->status, (int64_t)t->last_ms, now,
+            t->updated_us == 0 ? now : t->updated_us,
+            t->state_updated_us == 0 ? now : t->state_updated_us, t->metadata,
+            t->config, t->error, t->interrupts, t->values)) {
+        return false;
+    }
+    *created = store_query_changes(s) == 1;
+    return true;
+}
+
+bool store_threads_create(store_t *s, const struct store_thread *t,
+                          bool *created, struct err *err)
+{
+    must(created != NULL);
+    *created = false;
+    if (s->remote) {
+        return store_remote_threads_create(s, t, created, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, insert(s, t, created, err), err);
+}
+
+void store_threads_read_row(struct store_query *q, struct store_thread *t)
+{
+    store_query_id(q, 0, &t->thread_id);
+    t->owner = store_query_text(q, 1);
+    store_query_copy(q, 2, t->status, sizeof t->status);
+    t->last_ms = store_query_uint(q, 3);
+    t->created_us = store_query_int(q, 4);
+    t->updated_us = store_query_int(q, 5);
+    t->state_updated_us = store_query_int(q, 6);
+    t->metadata = store_query_value(q, 7);
+    t->config = store_query_value(q, 8);
+    t->error = store_query_value(q, 9);
+    t->interrupts = store_query_value(q, 10);
+    t->values = store_query_value(q, 11);
+}
+
+static bool no_thread(const struct id *thread_id, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "no thread %s", ID_TEXT(thread_id));
+}
+
+bool store_threads_get(store_t *s, const struct id *thread_id,
+                       struct store_thread *out, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    memset(out, 0, sizeof *out);
+    struct store_query q = {.s = s, .err = err};
+    if (!store_query_open(&q,
+                          "SELECT " STORE_THREADS_COLUMNS " FROM threads"
+                          " WHERE thread_id = $1",
+                          "d", thread_id)) {
+        return false;
+    }
+    bool found = store_query_next(&q);
+    if (found) {
+        store_threads_read_row(&q, out);
+    }
+    if (!store_query_close(&q)) {
+        store_thread_fini(out);
+        return false;
+    }
+    return found || no_thread(thread_id, err);
+}
+
+bool store_threads_merge(store_t *s, const struct id *thread_id,
+                         leat_view metadata, leat_view config, struct err *err)
+{
+    struct store_query q = {.s = s, .err = err};
+    if (!store_query_open(&q,
+                          "SELECT metadata, config FROM threads"
+                          " WHERE thread_id = $1",
+                          "d", thread_id)) {
+        return false;
+    }
+    bool found = store_query_next(&q);
+    leat_value *old_metadata = found ? store_query_value(&q, 0) : NULL;
+    leat_value *old_config = found ? store_query_value(&q, 1) : NULL;
+    bool ok = store_query_close(&q);
+    if (ok && !found) {
+        ok = no_thread(thread_id, err);
+    }
+    if (ok) {
+        leat_value *m = store_merge(leat_view_of(old_metadata), metadata);
+        leat_value *c = store_merge_config(leat_view_of(old_config), config);
+        ok = store_query_run(s, err,
+                             "UPDATE threads SET metadata = $2, config = $3,"
+                             " updated_at = $4 WHERE thread_id = $1",
+                             "dooi", thread_id, m, c, clock_wall_us());
+        leat_drop(m);
+        leat_drop(c);
+    }
+    leat_drop(old_metadata);
+    leat_drop(old_config);
+    return ok;
+}
+
+bool store_threads_patch(store_t *s, const struct id *thread_id,
+                         leat_view metadata, leat_view config, struct err *err)
+{
+    if (s->remote) {
+        return store_remote_threads_patch(s, thread_id, metadata, config, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(
+        s, store_threads_merge(s, thread_id, metadata, config, err), err);
+}
+
+/* One value column; missing leaves it, null empties it. */
+static bool set_column(store_t *s, const struct id *thread_id, const char *sql,
+                       leat_view value, struct err *err)
+{
+    if (leat_type_of(value) == LEAT_MISSING) {
+        return true;
+    }
+    leat_value *held = leat_value_of(value);
+    bool ok = store_query_run(s, err, sql,
+                              strstr(sql, "interrupts") == NULL ? "dv" : "do",
+                              thread_id, held);
+    leat_drop(held);
+    return ok;
+}
+
+bool store_threads_write_state(store_t *s, const struct id *thread_id,
+                               const struct store_thread_state *state,
+                               struct err *err)
+{
+    int64_t now = clock_wall_us();
+    bool moved = leat_type_of(state->values) != LEAT_MISSING;
+    if (!store_query_run(s, err,
+                         "UPDATE threads SET status = COALESCE($2, status),"
+                         " updated_at = $3, state_updated_at ="
+                         " CASE WHEN $4 = 1 THEN $3 ELSE state_updated_at END"
+                         " WHERE thread_id = $1",
+                         "dsii", thread_id, state->status, now,
+                         (int64_t)moved)) {
+        return false;
+    }
+    if (store_query_changes(s) != 1) {
+        return no_thread(thread_id, err);
+    }
+    return set_column(s, thread_id,
+                      "UPDATE threads SET state_values = $2"
+                      " WHERE thread_id = $1",
+                      state->values, err) &&
+           set_column(s, thread_id,
+                      "UPDATE threads SET interrupts = $2"
+                      " WHERE thread_id = $1",
+                      state->interrupts, err) &&
+           set_column(s, thread_id,
+                      "UPDATE threads SET error = $2"
+                      " WHERE thread_id = $1",
+                      state->error, err);
+}
+
+bool store_threads_set(store_t *s, const struct id *thread_id,
+                       const struct store_thread_state *state, struct err *err)
+{
+    if (s->remote) {
+        return store_remote_threads_set(s, thread_id, state, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(
+        s, store_threads_write_state(s, thread_id, state, err), err);
+}
+
+/* ---- with all it has ------------------------------------------------------
+ */
+
+static bool delete_all(store_t *s, const struct id *thread_id, struct err *err)
+{
+    if (!store_checkpoints_drop_thread(s, thread_id, err) ||
+        !store_events_drop_thread(s, thread_id, err) ||
+        !store_query_run(s, err, "DELETE FROM runs WHERE thread_id = $1", "d",
+                         thread_id) ||
+        !store_query_run(s, err, "DELETE FROM threads WHERE thread_id = $1",
+                         "d", thread_id)) {
+        return false;
+    }
+    return store_query_changes(s) == 1 || no_thread(thread_id, err);
+}
+
+bool store_threads_delete(store_t *s, const struct id *thread_id,
+                          struct err *err)
+{
+    if (s->remote) {
+        return store_remote_threads_delete(s, thread_id, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, delete_all(s, thread_id, err), err);
+}
+
+static bool copy_row(store_t *s, const struct id *from, const struct id *to,
+                     struct err *err)
+{
+    struct store_thread t;
+    if (!store_threads_get(s, from, &t, err)) {
+        return false;
+    }
+    char text[ID_TEXT_SIZE];
+    leat_value *metadata = leat_with(leat_view_of(t.metadata), "thread_id",
+                                     leat_new_string(id_print(to, text)));
+    struct store_thread made = {.thread_id = *to,
+                                .owner = t.owner,
+                                .metadata = metadata,
+                                .config = t.config};
+    bool created = false;
+    bool ok = insert(s, &made, &created, err);
+    if (ok && !created) {
+        ok = err_set(err, ERR_CONFLICT, "thread %s exists", ID_TEXT(to));
+    }
+    leat_drop(metadata);
+    store_thread_fini(&t);
+    return ok;
+}
+
+bool store_threads_copy(store_t *s, const struct id *from, const struct id *to,
+                        struct err *err)
+{
+    if (s->remote) {
+        return store_remote_threads_copy(s, from, to, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    bool ok = copy_row(s, from, to, err) &&
+              store_checkpoints_copy(s, from, to, err) &&
+              store_lanes_restore(s, to, false, err);
+    return store_write_end(s, ok, err);
+}
+
+static bool prune(store_t *s, const struct id *thread_id, struct err *err)
+{
+    static const struct store_thread_state touch = {.status = NULL};
+    return store_threads_write_state(s, thread_id, &touch, err) &&
+           store_checkpoints_drop_older(s, thread_id, err);
+}
+
+bool store_threads_prune(store_t *s, const struct id *thread_id,
+                         struct err *err)
+{
+    if (s->remote) {
+        return store_remote_threads_prune(s, thread_id, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, prune(s, thread_id, err), err);
+}
+
+void store_thread_fini(struct store_thread *t)
+{
+    free(t->owner);
+    leat_drop(t->metadata);
+    leat_drop(t->config);
+    leat_drop(t->values);
+    leat_drop(t->interrupts);
+    leat_drop(t->error);
+    memset(t, 0, sizeof *t);
+}
+
+void store_threads_free(struct store_thread **list, size_t n)
+{
+    for (size_t i = 0; *list != NULL && i < n; i++) {
+        store_thread_fini(&(*list)[i]);
+    }
+    free(*list);
+    *list = NULL;
+}
