@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every call that STORE_CALL can carry, once.
+ *
+ * STORE_OP(name, fenced, "args", "result")
+ *   fenced: the vault first checks, in the same transaction, that the attempt
+ *           in the message's head is the run's and that the run is running; if
+ *           not, nothing is written and the answer is REFUSED "fenced". A head
+ *           without a run is not fenced (state updates).
+ *   args, result: the fields of an object; ? may be left out. Ids of threads,
+ *           runs and assistants are uuid text; times are microseconds since
+ *           1970; "place" is thread_id and ns.
+ *
+ * The reads are for workers that do not open the database themselves.
+ */
+STORE_OP(assistants_create, false,
+         "assistant_id graph_id owner? name? description? metadata? config? "
+         "context? version? created_us?",
+         "created: false when the id was taken")
+STORE_OP(assistants_delete, false, "assistant_id", "")
+STORE_OP(threads_create, false,
+         "thread_id owner? status? metadata? config? values? interrupts? "
+         "created_us?",
+         "created: false when the id was taken")
+STORE_OP(threads_patch, false, "thread_id metadata? config?", "")
+STORE_OP(threads_set, false, "thread_id status? values? interrupts? error?",
+         "")
+STORE_OP(threads_delete, false, "thread_id", "")
+STORE_OP(threads_copy, false, "from to", "")
+STORE_OP(threads_prune, false, "thread_id", "")
+STORE_OP(runs_delete, false, "run_id", "")
+STORE_OP(checkpoints_put, true,
+         "place id parent_id ts run_id? values refs? versions seen metadata "
+         "view?",
+         "")
+STORE_OP(checkpoints_put_writes, true,
+         "place checkpoint_id writes: list of [task_id, index, channel, value]",
+         "")
+STORE_OP(checkpoints_put_view, true, "place checkpoint_id view", "")
+STORE_OP(checkpoints_load, false, "place id?",
+         "checkpoint: null, or an object with the fields of checkpoints_put "
+         "and writes: list of [task_id, index, channel, value]")
+STORE_OP(checkpoints_list, false, "place id? before? metadata? limit?",
+         "checkpoints: a list of them, newest first")
+STORE_OP(items_put, false, "owner? space key value", "")
+STORE_OP(items_get, false, "owner? space key",
+         "item: null, or {space, key, value, created_us, updated_us}")
+STORE_OP(items_delete, false, "owner? space key", "")
+STORE_OP(items_search, false, "owner? prefix? limit? offset?",
+         "items: a list of them, last updated first")
+STORE_OP(items_spaces, false, "owner? prefix?", "spaces: a list of lists")
+STORE_OP(truncate, false, "what: sum of the STORE_ bits", "")

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writing calls as a client on SQLite makes them: arguments packed into
+ * one value by ops.tbl.h, sent through the handle's transport, the result
+ * taken apart. store/ops.c is the other end.
+ */
+#include "common/store/inner.h"
+
+#include <stdlib.h>
+
+#define ID(id) id_print((id), (char[ID_TEXT_SIZE]){0})
+
+/* Takes the reference of args. *result may be NULL when none is wanted. */
+static bool send(store_t *s, const char *op, leat_value *args,
+                 leat_value **result, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    leat_value *got = NULL;
+    bool ok = s->call != NULL ||
+              err_set(err, ERR_UNAVAILABLE, "this store can only be read");
+    ok = ok && s->call(s->call_self, op, args, &got, err);
+    leat_drop(args);
+    if (result != NULL && ok) {
+        *result = got;
+    } else {
+        leat_drop(got);
+    }
+    return ok;
+}
+
+static bool send_created(store_t *s, const char *op, leat_value *args,
+                         bool *created, struct err *err)
+{
+    leat_value *result = NULL;
+    if (!send(s, op, args, &result, err)) {
+        return false;
+    }
+    *created = leat_bool(leat_get(leat_view_of(result), "created"), false);
+    leat_drop(result);
+    return true;
+}
+
+bool store_remote_assistants_create(store_t *s, const struct store_assistant *a,
+                                    bool *created, struct err *err)
+{
+    leat_value *args = leat_pack(
+        "{s:s,s:s,s:?s,s:?s,s:?s,s:?W,s:?W,s:?W,s:I,s:I}", "assistant_id",
+        ID(&a->assistant_id), "graph_id", a->graph_id, "owner", a->owner,
+        "name", a->name, "description", a->description, "metadata", a->metadata,
+        "config", a->config, "context", a->context, "version", a->version,
+        "created_us", a->created_us);
+    return send_created(s, "assistants_create", args, created, err);
+}
+
+bool store_remote_assistants_delete(store_t *s, const struct id *assistant_id,
+                                    struct err *err)
+{
+    return send(s, "assistants_delete",
+                leat_pack("{s:s}", "assistant_id", ID(assistant_id)), NULL,
+                err);
+}
+
+bool store_remote_threads_create(store_t *s, const struct store_thread *t,
+                                 bool *created, struct err *err)
+{
+    leat_value *args = leat_pack(
+        "{s:s,s:?s,s:s,s:?W,s:?W,s:?W,s:?W,s:I}", "thread_id",
+        ID(&t->thread_id), "owner", t->owner, "status", t->status, "metadata",
+        t->metadata, "config", t->config, "values", t->values, "interrupts",
+        t->interrupts, "created_us", t->created_us);
+    return send_created(s, "threads_create", args, created, err);
+}
+
+bool store_remote_threads_patch(store_t *s, const struct id *thread_id,
+                                leat_view metadata, leat_view config,
+                                struct err *err)
+{
+    return send(s, "threads_patch",
+                leat_pack("{s:s,s:?v,s:?v}", "thread_id", ID(thread_id),
+                          "metadata", metadata, "config", config),
+                NULL, err);
+}
+
+bool store_remote_threads_set(store_t *s, const struct id *thread_id,
+                              const struct store_thread_state *state,
+                              struct err *err)
+{
+    return send(s, "threads_set",
+                leat_pack("{s:s,s:?s,s:?v,s:?v,s:?v}", "thread_id",
+                          ID(thread_id), "status", state->status, "values",
+                          state->values, "interrupts", state->interrupts,
+                          "error", state->error),
+                NULL, err);
+}
+
+bool store_remote_threads_delete(store_t *s, const struct id *thread_id,
+                                 struct err *err)
+{
+    return send(s, "threads_delete",
+                leat_pack("{s:s}", "thread_id", ID(thread_id)), NULL, err);
+}
+
+bool store_remote_threads_copy(store_t *s, const struct id *from,
+                               const struct id *to, struct err *err)
+{
+    return send(s, "threads_copy",
+                leat_pack("{s:s,s:s}", "from", ID(from), "to", ID(to)), NULL,
+                err);
+}
+
+bool store_remote_threads_prune(store_t *s, const struct id *thread_id,
+                                struct err *err)
+{
+    return send(s, "threads_prune",
+                leat_pack("{s:s}", "thread_id", ID(thread_id)), NULL, err);
+}
+
+bool store_remote_runs_delete(store_t *s, const struct id *run_id,
+                              struct err *err)
+{
+    return send(s, "runs_delete", leat_pack("{s:s}", "run_id", ID(run_id)),
+                NULL, err);
+}
+
+/* ---- checkpoints ----------------------------------------------------------
+ */
+
+bool store_remote_checkpoints_put(store_t *s, const struct store_place *at,
+                                  const struct store_checkpoint *c,
+                                  struct err *err)
+{
+    leat_value *args =
+        leat_pack("{s:s,s:s,s:s,s:s,s:s,s:?s,s:W,s:?W,s:W,s:W,s:W,s:?W}",
+                  "thread_id", ID(&at->thread_id), "ns", at->ns, "id", c->id,
+                  "parent_id", c->parent_id, "ts", c->ts == NULL ? "" : c->ts,
+                  "run_id", id_is_nil(&c->run_id) ? NULL : ID(&c->run_id),
+                  "values", c->values, "refs", c->refs, "versions", c->versions,
+                  "seen", c->seen, "metadata", c->metadata, "view", c->view);
+    return send(s, "checkpoints_put", args, NULL, err);
+}
+
+bool store_remote_checkpoints_put_writes(store_t *s,
+                                         const struct store_place *at,
+                                         const char *checkpoint_id,
+                                         const struct store_writes *writes,
+                                         struct err *err)
+{
+    leat_value **list = base_zalloc((writes->n + 1) * sizeof *list);
+    for (size_t i = 0; i < writes->n; i++) {
+        const struct store_write *w = &writes->list[i];
+        list[i] =
+            leat_pack("[s,I,s,W]", w->task_id, w->index, w->channel, w->value);
+    }
+    leat_value *args =
+        leat_pack("{s:s,s:s,s:s,s:V}", "thread_id", ID(&at->thread_id), "ns",
+                  at->ns, "checkpoint_id", checkpoint_id, "writes",
+                  leat_new_list(writes->n, list));
+    free(list);
+    return send(s, "checkpoints_put_writes", args, NULL, err);
+}
+
+bool store_remote_checkpoints_put_view(store_t *s, const struct store_place *at,
+                                       const char *checkpoint_id,
+                                       const leat_value *view, struct err *err)
+{
+    return send(s, "checkpoints_put_view",
+                leat_pack("{s:s,s:s,s:s,s:W}", "thread_id", ID(&at->thread_id),
+                          "ns", at->ns, "checkpoint_id", checkpoint_id, "view",
+                          view),
+                NULL, err);
+}
+
+/* ---- items ----------------------------------------------------------------
+ */
+
+bool store_remote_items_put(store_t *s, const struct store_item_key *k,
+                            const leat_value *value, struct err *err)
+{
+    return send(s, "items_put",
+                leat_pack("{s:?s,s:v,s:s,s:W}", "owner", k->owner, "space",
+                          k->space, "key", k->key, "value", value),
+                NULL, err);
+}
+
+bool store_remote_items_delete(store_t *s, const struct store_item_key *k,
+                               struct err *err)
+{
+    return send(s, "items_delete",
+                leat_pack("{s:?s,s:v,s:s}", "owner", k->owner, "space",
+                          k->space, "key", k->key),
+                NULL, err);
+}
+
+bool store_remote_truncate(store_t *s, unsigned what, struct err *err)
+{
+    return send(s, "truncate", leat_pack("{s:I}", "what", (int64_t)what), NULL,
+                err);
+}
