@@ -63,19 +63,22 @@ static bool is_place(leat_text key)
     return false;
 }
 
-static void write_copied(leat_writer *w, const struct graph_request *req)
+static void write_copied(leat_writer *w, const struct graph_request *req,
+                         bool full)
 {
     leat_view given = leat_get(req->config, "configurable");
     leat_view metadata = leat_get(req->config, "metadata");
     for (size_t i = 0; i < COUNT_OF(copied); i++) {
         leat_view v = leat_get(given, copied[i]);
-        if (leat_type_of(v) == LEAT_STRING &&
+        bool is_thread = strcmp(copied[i], "thread_id") == 0;
+        if ((full || !is_thread) && leat_type_of(v) == LEAT_STRING &&
             leat_type_of(leat_get(metadata, copied[i])) == LEAT_MISSING) {
             leat_write_key(w, copied[i]);
             leat_write_view(w, v);
         }
     }
-    if (leat_type_of(leat_get(given, "thread_id")) == LEAT_MISSING &&
+    if (full &&
+        leat_type_of(leat_get(given, "thread_id")) == LEAT_MISSING &&
         leat_type_of(leat_get(metadata, "thread_id")) == LEAT_MISSING &&
         req->thread_id != NULL && req->thread_id[0] != '\0') {
         leat_write_key(w, "thread_id");
@@ -83,34 +86,24 @@ static void write_copied(leat_writer *w, const struct graph_request *req)
     }
 }
 
-static leat_value *base_metadata(const struct graph_request *req)
+/* Tasks show what the run was given, messages and events also who we are. */
+static leat_value *base_metadata(const struct graph_request *req, bool full)
 {
     leat_view metadata = leat_get(req->config, "metadata");
     leat_writer *w = leat_writer_new();
     leat_write_object(w);
-    if (leat_type_of(leat_get(metadata, "ls_integration")) == LEAT_MISSING) {
+    if (full &&
+        leat_type_of(leat_get(metadata, "ls_integration")) == LEAT_MISSING) {
         leat_write_key(w, "ls_integration");
         leat_write_string(w, "langgraph");
     }
     for (leat_iter it = leat_iter_of(metadata); leat_next(&it);) {
-        leat_write_key_n(w, it.key.ptr, it.key.len);
-        leat_write_view(w, it.item);
-    }
-    write_copied(w, req);
-    leat_write_end(w);
-    return leat_writer_finish(&w);
-}
-
-static leat_value *without_place(leat_view metadata)
-{
-    leat_writer *w = leat_writer_new();
-    leat_write_object(w);
-    for (leat_iter it = leat_iter_of(metadata); leat_next(&it);) {
-        if (!is_place(it.key)) {
+        if (full || !is_place(it.key)) {
             leat_write_key_n(w, it.key.ptr, it.key.len);
             leat_write_view(w, it.item);
         }
     }
+    write_copied(w, req, full);
     leat_write_end(w);
     return leat_writer_finish(&w);
 }
@@ -135,8 +128,8 @@ static void init_run(struct run *r, const struct graph_request *req,
         r->stored_metadata = graph_checkpoint_run_metadata(req->config);
     }
     if ((req->modes & METADATA_MODES) != 0) {
-        r->metadata = base_metadata(req);
-        r->task_metadata = without_place(leat_view_of(r->metadata));
+        r->metadata = base_metadata(req, true);
+        r->task_metadata = base_metadata(req, false);
     }
     if (host->node_threads > 0) {
         graph_pool_limit(host->node_threads);

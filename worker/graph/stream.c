@@ -302,28 +302,23 @@ void graph_stream_static(struct loop *l)
 
 /* ---- tasks -------------------------------------------------------------- */
 
-/* The run's metadata, the node's over it, and the run's tags if any. */
+/* The run's metadata, the node's over it, and the run's tags; NULL: none. */
 static leat_value *metadata_of(const struct loop *l, const struct task *t)
 {
     leat_view node = leat_view_of(t->node->metadata);
     leat_view base = leat_view_of(l->run->task_metadata);
     leat_view tags = leat_get(l->run->req->config, "tags");
-    leat_writer *w = leat_writer_new();
-    leat_write_object(w);
-    for (leat_iter it = leat_iter_of(base); leat_next(&it);) {
-        leat_write_key_n(w, it.key.ptr, it.key.len);
-        leat_write_view(w, it.item);
+    if (leat_count(base) + leat_count(node) + leat_count(tags) == 0) {
+        return NULL;
     }
-    for (leat_iter it = leat_iter_of(node); leat_next(&it);) {
-        leat_write_key_n(w, it.key.ptr, it.key.len);
-        leat_write_view(w, it.item);
-    }
+    leat_value *v = graph_talk_merge(base, node);
     if (leat_count(tags) > 0) {
-        leat_write_key(w, "tags");
-        leat_write_view(w, tags);
+        leat_value *tagged =
+            leat_with(leat_view_of(v), "tags", leat_value_of(tags));
+        leat_drop(v);
+        v = tagged;
     }
-    leat_write_end(w);
-    return leat_writer_finish(&w);
+    return v;
 }
 
 void graph_stream_task(struct loop *l, const struct task *t)

@@ -58,6 +58,8 @@ struct talk_piece {
 };
 void graph_talk_put(struct work *w, const struct talk_piece *p);
 
+/* Two objects as one; the second's keys win. */
+leat_value *graph_talk_merge(leat_view base, leat_view over);
 /* Metadata of a task's messages and events without a model's; borrowed. */
 const leat_value *graph_talk_base(struct work *w);
 

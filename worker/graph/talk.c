@@ -5,6 +5,7 @@
  * from (spec/streaming.md 3.7 and 4).
  */
 #include "common/value.h"
+#include "worker/graph/fields.h"
 #include "worker/graph/message.h"
 #include "worker/graph/stream.h"
 
@@ -73,66 +74,74 @@ void graph_id_set_fini(struct id_set *s)
 
 /* ---- metadata ----------------------------------------------------------- */
 
-static void write_pairs(leat_writer *w, leat_view object)
+leat_value *graph_talk_merge(leat_view base, leat_view over)
 {
-    for (leat_iter it = leat_iter_of(object); leat_next(&it);) {
+    leat_writer *w = leat_writer_new();
+    leat_write_object(w);
+    for (leat_iter it = leat_iter_of(base); leat_next(&it);) {
+        leat_view again = leat_get_n(over, it.key.ptr, it.key.len);
+        if (leat_type_of(again) == LEAT_MISSING) {
+            leat_write_key_n(w, it.key.ptr, it.key.len);
+            leat_write_view(w, it.item);
+        }
+    }
+    for (leat_iter it = leat_iter_of(over); leat_next(&it);) {
         leat_write_key_n(w, it.key.ptr, it.key.len);
         leat_write_view(w, it.item);
     }
+    leat_write_end(w);
+    return leat_writer_finish(&w);
 }
 
-static void write_text(leat_writer *w, const char *key, const char *text)
+/* Merges `over` into `base`; takes both. */
+static leat_value *merge(leat_value *base, leat_value *over)
 {
-    if (text != NULL) {
-        leat_write_key(w, key);
-        leat_write_string(w, text);
-    }
+    leat_value *out = graph_talk_merge(leat_view_of(base), leat_view_of(over));
+    leat_drop(base);
+    leat_drop(over);
+    return out;
 }
 
-static void write_place(leat_writer *w, const struct work *work)
+static leat_value *task_place(const struct work *work)
 {
     const struct task *t = work->task;
-    leat_value *path = graph_task_path(t);
-    leat_write_key(w, "langgraph_step");
-    leat_write_int(w, work->loop->step);
-    write_text(w, "langgraph_node", t->node->name);
-    leat_write_key(w, "langgraph_triggers");
-    leat_write_view(w, leat_view_of(graph_task_triggers(t)));
-    leat_write_key(w, "langgraph_path");
-    leat_write_view(w, leat_view_of(path));
-    write_text(w, "langgraph_checkpoint_ns", t->ns);
-    write_text(w, "checkpoint_ns", t->ns);
-    leat_drop(path);
+    struct fields f = {0};
+    graph_fields_add(&f, "langgraph_step", leat_new_int(work->loop->step));
+    graph_fields_text(&f, "langgraph_node", t->node->name);
+    graph_fields_add(&f, "langgraph_triggers",
+                     leat_hold(graph_task_triggers(t)));
+    graph_fields_add(&f, "langgraph_path", graph_task_path(t));
+    graph_fields_text(&f, "langgraph_checkpoint_ns", t->ns);
+    graph_fields_text(&f, "checkpoint_ns", t->ns);
+    return graph_fields_object(&f);
 }
 
 const leat_value *graph_talk_base(struct work *work)
 {
     if (work->metadata == NULL) {
-        leat_writer *w = leat_writer_new();
-        leat_write_object(w);
-        write_pairs(w, leat_view_of(work->loop->run->metadata));
-        write_place(w, work);
-        write_pairs(w, leat_view_of(work->task->node->metadata));
-        leat_write_end(w);
-        work->metadata = leat_writer_finish(&w);
+        leat_value *v =
+            merge(leat_hold(work->loop->run->metadata), task_place(work));
+        work->metadata =
+            merge(v, leat_hold(work->task->node->metadata));
     }
     return work->metadata;
 }
 
 leat_value *graph_talk_metadata(struct work *work, const struct talk_model *m)
 {
-    leat_writer *w = leat_writer_new();
-    leat_write_object(w);
-    write_pairs(w, leat_view_of(graph_talk_base(work)));
-    write_text(w, "ls_provider", m->provider);
-    write_text(w, "ls_model_type", "chat");
-    write_text(w, "ls_model_name", m->model);
-    if (leat_count(m->tags) > 0) {
-        leat_write_key(w, "tags");
-        leat_write_view(w, m->tags);
+    struct fields f = {0};
+    graph_fields_text(&f, "ls_integration", "langchain_chat_model");
+    if (m->provider != NULL) {
+        graph_fields_text(&f, "ls_provider", m->provider);
     }
-    leat_write_end(w);
-    return leat_writer_finish(&w);
+    graph_fields_text(&f, "ls_model_type", "chat");
+    if (m->model != NULL) {
+        graph_fields_text(&f, "ls_model_name", m->model);
+    }
+    if (leat_count(m->tags) > 0) {
+        graph_fields_add(&f, "tags", leat_value_of(m->tags));
+    }
+    return merge(leat_hold(graph_talk_base(work)), graph_fields_object(&f));
 }
 
 /* ---- emitting ----------------------------------------------------------- */

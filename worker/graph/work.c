@@ -321,12 +321,12 @@ static void commit_interrupted(struct work *w)
     graph_writes_fini(&kept);
 }
 
-static void keep_error(struct work *w, leat_value *error)
+static void keep_error(struct work *w, leat_value *error, bool shown)
 {
     struct writes kept = {0};
     graph_writes_clear(&w->task->writes);
     graph_writes_add(&kept, WRITE_ERROR, leat_hold(error));
-    if (keep(w, &kept)) {
+    if (keep(w, &kept) && shown) {
         graph_run_lock(w->loop->run);
         graph_stream_result(w->loop, w->task, NULL, error);
         graph_run_unlock(w->loop->run);
@@ -351,7 +351,7 @@ static void report_fault(struct work *w)
 static void commit_failed(struct work *w)
 {
     if (w->fault.code == ERR_GRAPH) {
-        keep_error(w, graph_fault_repr(&w->fault));
+        keep_error(w, graph_fault_repr(&w->fault), true);
     }
 }
 
@@ -361,7 +361,7 @@ static void commit_cancelled(struct work *w)
     graph_writes_clear(&w->task->writes);
     if (atomic_load(&w->loop->abort) &&
         !graph_cancel_get(w->loop->run->cancel)) {
-        keep_error(w, leat_new_string("CancelledError()"));
+        keep_error(w, leat_new_string("CancelledError()"), false);
     }
 }
 
