@@ -58,7 +58,7 @@ struct parser {
     struct open_container stack[LEAT_DEPTH_MAX + 1];
 };
 
-/* ---- errors and room --------------------------------------------------------------- */
+/* ---- errors and room ----------------------------------------------------- */
 
 static bool bad(struct parser *p, const char *what)
 {
@@ -97,7 +97,7 @@ static void put_byte(struct parser *p, unsigned char byte)
     p->len++;
 }
 
-/* ---- strings ------------------------------------------------------------------------ */
+/* ---- strings ------------------------------------------------------------- */
 
 /* Moves p->at to the closing quote; what stands before it is UTF-8. */
 static bool find_quote(struct parser *p, bool *escaped)
@@ -174,7 +174,7 @@ static bool take_string(struct parser *p)
     return true;
 }
 
-/* ---- numbers ------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------- */
 
 static bool is_digit(const struct parser *p, const unsigned char *at)
 {
@@ -244,7 +244,7 @@ static bool take_number(struct parser *p)
     return true;
 }
 
-/* ---- duplicate keys --------------------------------------------------------------------- */
+/* ---- duplicate keys ------------------------------------------------------ */
 
 static uint32_t hash_bytes(const unsigned char *at, size_t len)
 {
@@ -395,7 +395,7 @@ static void drop_duplicates(struct parser *p, struct open_container *in)
     free(pairs);
 }
 
-/* ---- the grammar --------------------------------------------------------------------------- */
+/* ---- the grammar --------------------------------------------------------- */
 
 static void skip_space(struct parser *p)
 {

@@ -35,7 +35,7 @@ struct decimal {
     int exponent;
 };
 
-/* ---- shortest digits ------------------------------------------------------------ */
+/* ---- shortest digits ----------------------------------------------------- */
 
 /* floor(log10(2^e)), or of 3/4 of it; right for every exponent of a double. */
 static int floor_log10_pow2(int e)
@@ -110,7 +110,7 @@ static struct decimal decimal_of(uint64_t fraction, int biased)
     return shortest(c, q, fraction == 0 && biased > 1);
 }
 
-/* ---- layout ------------------------------------------------------------------------ */
+/* ---- layout -------------------------------------------------------------- */
 
 static size_t print_digits(uint64_t n, char out[20])
 {
@@ -188,7 +188,7 @@ size_t json_double_print(double d, char out[JSON_DOUBLE_SIZE])
         decimal.digits /= 10;
         decimal.exponent++;
     }
-    char digits[20];
+    char digits[20] = {0};
     int len = (int)print_digits(decimal.digits, digits);
     int point = len + decimal.exponent;
     to = point > -4 && point <= 16
@@ -198,7 +198,7 @@ size_t json_double_print(double d, char out[JSON_DOUBLE_SIZE])
     return (size_t)(to - out);
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------- */
 
 static locale_t c_locale;
 static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;

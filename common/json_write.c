@@ -20,7 +20,7 @@ struct out {
     bool full;
 };
 
-/* ---- room --------------------------------------------------------------------------- */
+/* ---- room ---------------------------------------------------------------- */
 
 static void commit(struct out *o)
 {
@@ -67,7 +67,7 @@ static void put(struct out *o, const void *text, size_t len)
     }
 }
 
-/* ---- strings -------------------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------- */
 
 static void put_escape(struct out *o, unsigned char c)
 {
@@ -134,7 +134,7 @@ static void put_base64(struct out *o, const unsigned char *at, size_t len)
     put_char(o, '"');
 }
 
-/* ---- numbers --------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------- */
 
 static char *print_uint(char *end, uint64_t n)
 {
@@ -183,7 +183,7 @@ static void put_number(struct out *o, const unsigned char *at)
     put(o, from, (size_t)(end - from));
 }
 
-/* ---- values ------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------- */
 
 struct open_container {
     uint32_t left; /* elements not written yet */

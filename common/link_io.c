@@ -214,8 +214,8 @@ static enum wire_verdict read_body(link_t *l, zmq_msg_t *frame,
     zmq_msg_t *own = base_zalloc(sizeof *own);
     (void)zmq_msg_init(own);
     (void)zmq_msg_move(own, frame);
-    if (!value_from_foreign(zmq_msg_data(own), len, release_frame, own,
-                            &in->body, err)) {
+    struct value_owner owner = {release_frame, own};
+    if (!value_from_foreign(zmq_msg_data(own), len, owner, &in->body, err)) {
         release_frame(own);
         (void)err_wrap(err, "%s", wire_name(head->type));
         return WIRE_MALFORMED;

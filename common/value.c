@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- references ------------------------------------------------------------ */
+/* ---- references ---------------------------------------------------------- */
 
 leat_value *leat_hold(const leat_value *v)
 {
@@ -44,7 +44,7 @@ static void destroy(leat_value *v)
         break;
     case VALUE_FOREIGN: {
         struct value_foreign *f = (struct value_foreign *)(void *)v;
-        f->release(f->arg);
+        f->owner.release(f->owner.arg);
         break;
     }
     default:
@@ -117,7 +117,7 @@ leat_value *leat_value_of(leat_view v)
     return slice(v.node, at);
 }
 
-/* ---- what a view shows ------------------------------------------------------- */
+/* ---- what a view shows --------------------------------------------------- */
 
 static struct value_item item_of(leat_view v)
 {
@@ -260,7 +260,7 @@ size_t leat_count(leat_view v)
     return counted ? item.count : 0;
 }
 
-/* ---- inside containers --------------------------------------------------------- */
+/* ---- inside containers --------------------------------------------------- */
 
 leat_view leat_get(leat_view object, const char *key)
 {
@@ -366,7 +366,7 @@ bool leat_next(leat_iter *it)
     return true;
 }
 
-/* ---- foreign bytes ----------------------------------------------------------------- */
+/* ---- foreign bytes ------------------------------------------------------- */
 
 static bool check_bytes(const void *bytes, size_t len,
                         struct value_extent *extent, struct err *err)
@@ -397,7 +397,7 @@ bool value_from_bytes(const void *bytes, size_t len, leat_value **out,
 }
 
 static leat_value *new_foreign(const void *bytes, struct value_extent extent,
-                               void (*release)(void *arg), void *arg)
+                               struct value_owner owner)
 {
     struct value_foreign *f = base_realloc(NULL, sizeof(*f));
     atomic_init(&f->packed.head.refs, 1);
@@ -406,22 +406,21 @@ static leat_value *new_foreign(const void *bytes, struct value_extent extent,
     f->packed.head.depth = (uint16_t)extent.depth;
     f->packed.len = extent.len;
     f->packed.ptr = bytes;
-    f->release = release;
-    f->arg = arg;
+    f->owner = owner;
     return &f->packed.head;
 }
 
 bool value_from_foreign(const void *bytes, size_t len,
-                        void (*release)(void *arg), void *arg,
-                        leat_value **out, struct err *err)
+                        struct value_owner owner, leat_value **out,
+                        struct err *err)
 {
-    must(out != NULL && release != NULL);
+    must(out != NULL && owner.release != NULL);
     struct value_extent extent;
     *out = NULL;
     if (!check_bytes(bytes, len, &extent, err)) {
         return false;
     }
-    *out = new_foreign(bytes, extent, release, arg);
+    *out = new_foreign(bytes, extent, owner);
     return true;
 }
 
@@ -429,7 +428,7 @@ leat_value *value_node_adopt(unsigned char *bytes, size_t len, unsigned depth)
 {
     must(bytes != NULL && depth <= VALUE_DEPTH_HARD);
     struct value_extent extent = {len, depth};
-    return new_foreign(bytes, extent, free, bytes);
+    return new_foreign(bytes, extent, (struct value_owner){free, bytes});
 }
 
 size_t value_check(const void *bytes, size_t len)

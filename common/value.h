@@ -39,11 +39,16 @@ struct value_limits {
  */
 MUST_USE bool value_from_bytes(const void *bytes, size_t len,
                                leat_value **out, struct err *err);
-/* The same without the copy: `release(arg)` is called when the value dies.
+/* Who is told when a value no longer needs somebody else's bytes. */
+struct value_owner {
+    void (*release)(void *arg);
+    void *arg;
+};
+/* The same without the copy: the owner is called once, when the value dies.
  * On failure it is not called: the bytes are still the caller's. */
 MUST_USE bool value_from_foreign(const void *bytes, size_t len,
-                                 void (*release)(void *arg), void *arg,
-                                 leat_value **out, struct err *err);
+                                 struct value_owner owner, leat_value **out,
+                                 struct err *err);
 /*
  * Only checks, and tells how long the first value in `bytes` is, so that
  * values laid one behind the other can be walked. 0 when it is malformed.

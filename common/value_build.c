@@ -14,7 +14,7 @@
 
 #define PACK_BELOW 1024
 
-/* ---- nodes -------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------- */
 
 leat_value *value_node_inline(size_t len, unsigned depth,
                               unsigned char **bytes)
@@ -89,7 +89,7 @@ static struct key_room key_room_of(struct value_composed *c, size_t n)
     return (struct key_room){(char *)(c->keys + n)};
 }
 
-/* ---- packing -------------------------------------------------------------------- */
+/* ---- packing ------------------------------------------------------------- */
 
 static size_t composed_size(const leat_value *v)
 {
@@ -185,7 +185,7 @@ leat_value *value_packed(const leat_value *v)
     return packed;
 }
 
-/* ---- lists and objects ------------------------------------------------------------ */
+/* ---- lists and objects --------------------------------------------------- */
 
 leat_value *leat_new_list(size_t n, leat_value *const items[])
 {
@@ -327,7 +327,7 @@ leat_value *leat_with(leat_view object, const char *key, leat_value *item)
                                       : with_composed(object, key, item);
 }
 
-/* ---- tags -------------------------------------------------------------------------- */
+/* ---- tags ---------------------------------------------------------------- */
 
 static leat_value *tag_packed(const leat_value *object, enum leat_tag tag)
 {

@@ -180,7 +180,7 @@ struct value_number value_bytes_number(const unsigned char *at)
     }
 }
 
-/* ---- stepping -------------------------------------------------------------- */
+/* ---- stepping ------------------------------------------------------------ */
 
 const unsigned char *value_bytes_skip(const unsigned char *at)
 {
@@ -241,7 +241,7 @@ struct value_extent value_bytes_measure(const unsigned char *at)
     }
 }
 
-/* ---- foreign bytes --------------------------------------------------------- */
+/* ---- foreign bytes ------------------------------------------------------- */
 
 struct open_container {
     uint64_t left;            /* values still to come, keys among them */
@@ -383,7 +383,7 @@ bool value_bytes_check(const void *bytes, size_t len, unsigned depth_max,
     }
 }
 
-/* ---- heads and numbers ------------------------------------------------------ */
+/* ---- heads and numbers --------------------------------------------------- */
 
 static unsigned char *put_uint(unsigned char *to, unsigned char lead,
                                unsigned width, uint64_t n)

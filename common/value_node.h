@@ -47,8 +47,7 @@ struct value_slice {
 
 struct value_foreign {
     struct value_packed packed;
-    void (*release)(void *arg);
-    void *arg;
+    struct value_owner owner;
 };
 
 /* A list, or with keys (behind the items, in the same block) an object. */

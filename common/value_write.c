@@ -40,7 +40,7 @@ struct leat_writer {
     struct open_container stack[VALUE_DEPTH_HARD + 1];
 };
 
-/* ---- bytes ------------------------------------------------------------------------ */
+/* ---- bytes --------------------------------------------------------------- */
 
 static void grow(leat_writer *w, size_t need)
 {
@@ -71,7 +71,7 @@ static int sink(void *writer, const char *bytes, size_t len)
     return 0;
 }
 
-/* ---- the thread's own writer --------------------------------------------------------- */
+/* ---- the thread's own writer --------------------------------------------- */
 
 static pthread_key_t kept_key;
 static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
@@ -145,7 +145,7 @@ void leat_writer_destroy(leat_writer **w)
     *w = NULL;
 }
 
-/* ---- order -------------------------------------------------------------------------- */
+/* ---- order --------------------------------------------------------------- */
 
 /* Counts a value that is about to be written. */
 static void begin_value(leat_writer *w)
@@ -236,7 +236,7 @@ void leat_write_key_n(leat_writer *w, const char *key, size_t len)
     msgpack_pack_str_body(&w->packer, key, len);
 }
 
-/* ---- values --------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------- */
 
 void leat_write_null(leat_writer *w)
 {
@@ -324,7 +324,7 @@ leat_value *leat_writer_finish(leat_writer **w)
     return v;
 }
 
-/* ---- scalars --------------------------------------------------------------------------- */
+/* ---- scalars ------------------------------------------------------------- */
 
 static leat_value *new_bytes(const unsigned char *bytes, size_t len)
 {
@@ -401,7 +401,7 @@ leat_value *leat_new_format(const char *format, ...)
     return v;
 }
 
-/* ---- patterns ------------------------------------------------------------------------- */
+/* ---- patterns ------------------------------------------------------------ */
 
 struct pattern {
     const char *at;

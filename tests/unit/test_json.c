@@ -9,7 +9,7 @@
 
 #define LITERAL(text) (text), sizeof(text) - 1
 
-/* ---- helpers ------------------------------------------------------------------ */
+/* ---- helpers ------------------------------------------------------------- */
 
 static leat_value *parse(const char *text, size_t len)
 {
@@ -53,7 +53,7 @@ static void expect_bad(const char *text, size_t len, const char *why)
     EXPECT_STR(err.text, why);
 }
 
-/* ---- the grammar ----------------------------------------------------------------- */
+/* ---- the grammar --------------------------------------------------------- */
 
 TEST(json_round_trips)
 {
@@ -173,7 +173,7 @@ TEST(json_every_cut_of_a_text_is_refused)
     leat_drop(parse(text, len));
 }
 
-/* ---- numbers --------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------- */
 
 TEST(json_whole_numbers_are_exact_to_64_bits)
 {
@@ -345,7 +345,7 @@ TEST(json_does_not_follow_the_locale)
     setlocale(LC_ALL, "C");
 }
 
-/* ---- strings ------------------------------------------------------------------------------ */
+/* ---- strings ------------------------------------------------------------- */
 
 TEST(json_lone_surrogates_become_the_replacement)
 {
@@ -491,7 +491,7 @@ TEST(json_bytes_are_base64)
     }
 }
 
-/* ---- duplicate keys -------------------------------------------------------------------------- */
+/* ---- duplicate keys ------------------------------------------------------ */
 
 TEST(json_last_duplicate_wins_in_the_place_of_the_first)
 {
@@ -533,7 +533,7 @@ TEST(json_duplicates_among_many_keys)
     }
 }
 
-/* ---- limits ------------------------------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------- */
 
 static char *nested(unsigned depth, char open, char close)
 {
@@ -640,7 +640,7 @@ TEST(json_errors_reach_the_public_call)
     EXPECT(leat_from_json(NULL, 0, why, sizeof(why)) == NULL);
 }
 
-/* ---- anything at all ---------------------------------------------------------------------------- */
+/* ---- anything at all ----------------------------------------------------- */
 
 static leat_value *random_value(unsigned depth);
 
