@@ -23,7 +23,8 @@ MASK(parent_command, RECORDED, V14 | V17,
      "JS emits an empty task result for a node that left for its parent")
 MASK(aborted_sibling, RECORDED, V14 | V17,
      "engine.md 8.1",
-     "JS records an abort as an error of the sibling, Python cancels it")
+     "JS shows an aborted sibling as an empty result and records an "
+     "AbortError, Python shows nothing and records CancelledError()")
 MASK(nested_custom, RECORDED, V14 | V17,
      "streaming.md 9, nested messages and custom with subgraphs=false",
      "JS emits custom of nested graphs that were not asked for")
@@ -64,10 +65,10 @@ MASK(error_text, RECORDED, V14 | V17,
 MASK(task_interrupts, RECORDED, V14 | V17,
      "streaming.md 9, task start payload",
      "JS shows an empty list of interrupts when a task starts")
-MASK(task_integration, RECORDED, V14 | V17,
+MASK(task_integration, BOTH, V14 | V17 | PY,
      "streaming.md 4, ls_integration",
-     "JS's core adds ls_integration to the run's metadata, Python's server "
-     "does")
+     "JS's core adds ls_integration to the metadata of a run, Python's server "
+     "does and its library does not")
 MASK(task_error, RECORDED, V14 | V17,
      "streaming.md 9 and 10, task result payload",
      "JS has no error (1.4) or {message, name} (1.7), Python null or its "
@@ -101,8 +102,9 @@ MASK(message_fields, BOTH, V14 | V17 | PY,
      " of their own in Python and stay chunks in JS")
 MASK(message_metadata, BOTH, V14 | V17 | PY,
      "streaming.md 4 and 9, metadata tags",
-     "JS: empty tags, graph:step tags and name for node output, versions; "
-     "and what names the recorder's own model class")
+     "JS: empty tags, graph:step tags and name for node output, versions, "
+     "ls_integration of the model's core; ls_provider names the recorder's "
+     "own model class")
 MASK(tool_error_text, RECORDED, V14 | V17,
      "engine.md 11.5",
      "the text for an unknown tool is Python's")

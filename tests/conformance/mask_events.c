@@ -137,11 +137,11 @@ static bool is_aborted(struct mask_event *e)
     return aborted && with_twin(e);
 }
 
-static void drop_aborts(tree *t, void *arg)
+static void rename_aborts(tree *t, void *arg)
 {
     (void)arg;
     if (t->type == TREE_OBJECT && is_abort(tree_get(t, "error"))) {
-        tree_drop(t, "error");
+        tree_set(t, "error", tree_text("CancelledError()"));
     }
 }
 
@@ -157,7 +157,7 @@ void mask_aborted_sibling(struct mask *m, tree *results)
             tree_destroy(&failed);
         }
     }
-    mask_all(results, drop_aborts, NULL);
+    mask_all(results, rename_aborts, NULL);
 }
 
 /* ---- nested events that were not asked for ------------------------------ */

@@ -164,6 +164,10 @@ static bool trim_metadata(struct mask_event *e)
                    tree_get(metadata, "langgraph_node"))) {
         tree_drop(metadata, "name");
     }
+    tree *integration = tree_get(metadata, "ls_integration");
+    if (tree_is(integration, "langchain_chat_model")) {
+        tree_set_text(integration, "langgraph"); /* the model's core did it */
+    }
     return false;
 }
 

@@ -161,13 +161,204 @@ static void order_events(tree *events)
     tree_replace(events, s.to);
 }
 
+/* ---- tasks that end in any order ------------------------------------------ */
+
+/* The events of one namespace in one step, from the starts to the values:
+ * where they are, and how they fall into blocks of one task each. */
+struct step {
+    const tree *graph;
+    tree *events;
+    size_t *at;        /* positions in `events` */
+    size_t count;
+    tree *starts;      /* ids of the tasks, in their order */
+};
+
+static bool sleeps(const tree *graphs, const tree *t, int depth)
+{
+    const char *child = tree_string(tree_get(t, "graph"));
+    if (tree_is(tree_get(t, "op"), "sleep") || depth > 32) {
+        return true;
+    }
+    if (child != NULL && sleeps(graphs, tree_get(graphs, child), depth + 1)) {
+        return true;
+    }
+    for (size_t i = 0; i < tree_count(t); i++) {
+        if (sleeps(graphs, tree_at(t, i), depth + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const tree *result_in(const tree *event)
+{
+    const tree *payload = tree_at(event, 2);
+    return tree_is(tree_at(event, 1), "tasks") &&
+                   tree_get(payload, "result") != NULL
+               ? payload
+               : NULL;
+}
+
+static size_t start_index(const struct step *s, const tree *payload)
+{
+    size_t i = 0;
+    while (i < tree_count(s->starts) &&
+           !tree_equal(tree_at(s->starts, i), tree_get(payload, "id"))) {
+        i++;
+    }
+    return i;
+}
+
+/* The block that begins at `from`: up to a result and its debug twin. */
+static size_t block_end(const struct step *s, size_t from,
+                        const tree **result)
+{
+    for (size_t i = from; i < s->count; i++) {
+        *result = result_in(tree_at(s->events, s->at[i]));
+        if (*result != NULL) {
+            bool twin = i + 1 < s->count &&
+                        tree_is(tree_at(tree_at(s->events, s->at[i + 1]), 1),
+                                "debug");
+            return i + (twin ? 2 : 1);
+        }
+    }
+    *result = NULL;
+    return s->count;
+}
+
+struct block {
+    size_t from, to, order;
+    bool moves; /* of a task that does not sleep */
+};
+
+/* Blocks that may move change places until they stand as their tasks began. */
+static void sort_blocks(struct block *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = i + 1; k < n; k++) {
+            if (b[i].moves && b[k].moves && b[k].order < b[i].order) {
+                struct block swap = b[i];
+                b[i] = b[k];
+                b[k] = swap;
+            }
+        }
+    }
+}
+
+static void write_blocks(const struct step *s, const struct block *b,
+                         size_t n, size_t end)
+{
+    tree **sorted = base_zalloc((s->count + 1) * sizeof(tree *));
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = b[i].from; k < b[i].to; k++) {
+            sorted[to++] = s->events->items[s->at[k]];
+        }
+    }
+    must(to == end);
+    for (size_t i = 0; i < end; i++) {
+        s->events->items[s->at[i]] = sorted[i];
+    }
+    free(sorted);
+}
+
+static void sort_step(const tree *graphs, const struct step *s)
+{
+    struct block *b = base_zalloc((s->count + 1) * sizeof *b);
+    const tree *nodes = tree_get(s->graph, "nodes"), *result = NULL;
+    size_t n = 0, from = 0;
+    while (from < s->count) {
+        size_t end = block_end(s, from, &result);
+        if (result == NULL) {
+            break; /* what is left belongs to no task that ended */
+        }
+        const char *name = tree_string(tree_get(result, "name"));
+        const tree *node = name == NULL ? NULL : tree_get(nodes, name);
+        b[n++] = (struct block){from, end, start_index(s, result),
+                                node != NULL && !sleeps(graphs, node, 0)};
+        from = end;
+    }
+    sort_blocks(b, n);
+    write_blocks(s, b, n, from);
+    free(b);
+}
+
+/* Does a step of a namespace end with this event? */
+static bool ends_step(const tree *event)
+{
+    return tree_is(tree_at(event, 1), "checkpoints") ||
+           (tree_is(tree_at(event, 1), "values") &&
+            tree_get(tree_at(event, 2), "__interrupt__") == NULL);
+}
+
+static bool is_start(const tree *event)
+{
+    char *segment = segment_of(event, true);
+    free(segment);
+    return segment != NULL;
+}
+
+/* Sorts the step whose first start is at `first`. */
+static void sort_from(struct mask *m, tree *events, size_t first)
+{
+    const tree *ns = ns_of(tree_at(events, first));
+    struct step s = {.graph = mask_graph_of(m, ns), .events = events,
+                     .starts = tree_list()};
+    s.at = base_zalloc((tree_count(events) + 1) * sizeof *s.at);
+    for (size_t i = first; i < tree_count(events); i++) {
+        const tree *event = tree_at(events, i);
+        if (!mask_same_ns(ns_of(event), ns)) {
+            continue;
+        }
+        if (ends_step(event)) {
+            break;
+        }
+        if (!is_start(event)) {
+            s.at[s.count++] = i;
+        } else if (tree_is(tree_at(event, 1), "tasks")) {
+            tree_push(s.starts, tree_copy(tree_get(tree_at(event, 2), "id")));
+        }
+    }
+    sort_step(m->graphs, &s);
+    tree_destroy(&s.starts);
+    free(s.at);
+}
+
+/* The first start of a step: none of its namespace stands before it without
+ * the end of a step between. */
+static bool begins_step(const tree *events, size_t at)
+{
+    const tree *event = tree_at(events, at);
+    if (!tree_is(tree_at(event, 1), "tasks") || !is_start(event)) {
+        return false;
+    }
+    for (size_t i = at; i > 0; i--) {
+        const tree *other = tree_at(events, i - 1);
+        if (mask_same_ns(ns_of(other), ns_of(event))) {
+            if (ends_step(other)) {
+                return true;
+            }
+            if (is_start(other)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void compare_order(const tree *graphs, tree *results)
 {
-    (void)graphs;
+    struct mask m = {.graphs = graphs};
     for (size_t i = 0; i < tree_count(results); i++) {
         tree *events = tree_get(tree_at(results, i), "events");
-        if (events != NULL) {
-            order_events(events);
+        if (events == NULL) {
+            continue;
+        }
+        order_events(events);
+        for (size_t k = 0; k < tree_count(events); k++) {
+            if (begins_step(events, k)) {
+                sort_from(&m, events, k);
+            }
         }
     }
 }

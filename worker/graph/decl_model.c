@@ -6,6 +6,7 @@
  * usage. Owns the script's meaning; streaming is leat_model_*()'s.
  */
 #include "worker/graph/decl.h"
+#include "worker/graph/message.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,21 +19,26 @@ static char *text_dup(leat_view v)
 
 /* ---- choosing the response ---------------------------------------------- */
 
-static bool is_ai(leat_view message)
+/* A list of messages from what stands for them; NULL after leat_fail(). */
+static leat_value *read_messages(leat_context *ctx, leat_view likes)
 {
-    static const char *const names[] = {"ai", "assistant", "AIMessageChunk"};
-    leat_view type = leat_type_of(message) == LEAT_LIST
-                         ? leat_at(message, 0)
-                         : leat_get(message, "type");
-    if (leat_type_of(type) == LEAT_MISSING) {
-        type = leat_get(message, "role");
+    size_t n = leat_count(likes), done = 0;
+    leat_value **items = base_zalloc((n + 1) * sizeof *items);
+    struct fault fault = FAULT_INIT;
+    while (done < n && graph_message_coerce(leat_at(likes, (long)done),
+                                            &items[done], &fault)) {
+        done++;
     }
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (leat_is(type, names[i])) {
-            return true;
-        }
+    leat_value *out = done == n ? leat_new_list(n, items) : NULL;
+    if (out == NULL) {
+        leat_fail(ctx, fault.type, "%s", fault.text);
     }
-    return false;
+    while (out == NULL && done > 0) {
+        leat_drop(items[--done]);
+    }
+    graph_fault_fini(&fault);
+    free(items);
+    return out;
 }
 
 static leat_view pick_response(leat_view model, leat_view messages)
@@ -40,7 +46,9 @@ static leat_view pick_response(leat_view model, leat_view messages)
     leat_view responses = leat_get(model, "responses");
     size_t n = 0, last = leat_count(responses);
     for (leat_iter it = leat_iter_of(messages); leat_next(&it);) {
-        n += is_ai(it.item) ? 1 : 0;
+        enum graph_message_kind kind = graph_message_kind(it.item);
+        bool ai = kind == GRAPH_MESSAGE_AI || kind == GRAPH_MESSAGE_CHUNK;
+        n += ai ? 1 : 0;
     }
     return leat_at(responses, (long)min_size(n, last == 0 ? 0 : last - 1));
 }
@@ -125,8 +133,8 @@ static char **read_tags(leat_view op, leat_view model)
     return tags;
 }
 
-leat_value *graph_decl_model_run(leat_context *ctx, leat_view op,
-                                 leat_view messages)
+/* The model's own answer to `messages`; NULL: cancelled. */
+static leat_value *answer(leat_context *ctx, leat_view op, leat_view messages)
 {
     leat_view model = leat_get(op, "model");
     leat_view response = pick_response(model, messages);
@@ -144,10 +152,10 @@ leat_value *graph_decl_model_run(leat_context *ctx, leat_view op,
     };
     leat_model *m = leat_model_begin(ctx, &spec);
     bool ok = send_pieces(m, response, whole);
-    leat_value *answer = leat_model_end(m);
+    leat_value *message = leat_model_end(m);
     if (!ok) {
-        leat_drop(answer);
-        answer = NULL;
+        leat_drop(message);
+        message = NULL;
     }
     for (size_t i = 0; tags[i] != NULL; i++) {
         free(tags[i]);
@@ -155,7 +163,19 @@ leat_value *graph_decl_model_run(leat_context *ctx, leat_view op,
     free(tags);
     free(name);
     free(id);
-    return answer;
+    return message;
+}
+
+leat_value *graph_decl_model_run(leat_context *ctx, leat_view op,
+                                 leat_view messages)
+{
+    leat_value *list = read_messages(ctx, messages);
+    if (list == NULL) {
+        return NULL;
+    }
+    leat_value *message = answer(ctx, op, leat_view_of(list));
+    leat_drop(list);
+    return message;
 }
 
 /* ---- checking ----------------------------------------------------------- */
