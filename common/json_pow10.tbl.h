@@ -3,7 +3,7 @@
  * Powers of ten for writing doubles: for k from -292 to 324, in order, the
  * upper 128 bits of 10^k, rounded up where they are not exact. POW10(high,
  * low). Computed with whole numbers: v = ceil(10^k * 2^(127 - floor(log2
- * 10^k))); test_json.c computes some of them again.
+ * 10^k))). Writing every power of two uses each of them (test_json.c).
  */
 POW10(0xff77b1fcbebcdc4f, 0x25e8e89c13bb0f7b)
 POW10(0x9faacf3df73609b1, 0x77b191618c54e9ad)
