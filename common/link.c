@@ -333,13 +333,21 @@ void link_pipe_item(const struct link_pipe *p, zmq_pollitem_t *out)
 
 void link_pipe_send(struct link_pipe *p, void *message)
 {
+    bool sent = link_pipe_offer(p, message);
+    must(sent);
+}
+
+/* A pipe has no limit: what cannot be sent has nobody to take it. */
+bool link_pipe_offer(struct link_pipe *p, void *message)
+{
     check_magic(p, PIPE_MAGIC);
     must(message != NULL);
     int n;
     do {
         n = zmq_send(p->raw, &message, sizeof message, ZMQ_DONTWAIT);
     } while (n < 0 && errno == EINTR);
-    must(n == (int)sizeof message);
+    must(n == (int)sizeof message || errno == EAGAIN);
+    return n == (int)sizeof message;
 }
 
 void *link_pipe_recv(struct link_pipe *p)

@@ -130,8 +130,12 @@ struct link_pipe;
 void link_pipe_new(struct link_pipe **a, struct link_pipe **b);
 void link_pipe_destroy(struct link_pipe **p);
 void link_pipe_item(const struct link_pipe *p, zmq_pollitem_t *out);
-/* Moves the pointer to the other end; never fails, never blocks. */
+/* Moves the pointer to the other end; never fails, never blocks. The other
+ * end must still be there. */
 void link_pipe_send(struct link_pipe *p, void *message);
+/* The same for who may outlive the other end: false when it is gone, then the
+ * message stays the caller's. */
+MUST_USE bool link_pipe_offer(struct link_pipe *p, void *message);
 /* The next pointer, or NULL when there is none now. */
 void *link_pipe_recv(struct link_pipe *p);
 
