@@ -174,7 +174,36 @@ bool store_events_drop_thread(store_t *s, const struct id *thread_id,
            add_total(s, -bytes, err);
 }
 
-bool store_events_trim(store_t *s, const struct id *run_id, uint64_t seq,
+/* The first sequence of the newest segments that make up `keep` bytes. */
+static bool find_cut(store_t *s, const struct id *run_id, uint64_t keep,
+                     int64_t *cut, struct err *err)
+{
+    uint64_t kept = 0;
+    *cut = INT64_MAX;
+    struct store_query q = {.s = s, .err = err};
+    bool more = store_query_open(&q,
+                                 "SELECT first_seq, bytes FROM events"
+                                 " WHERE run_id = $1 ORDER BY first_seq DESC",
+                                 "d", run_id);
+    while (more && store_query_next(&q)) {
+        kept += store_query_uint(&q, 1);
+        more = kept <= keep || *cut == INT64_MAX;
+        if (more) {
+            *cut = store_query_int(&q, 0);
+        }
+    }
+    return store_query_close(&q);
+}
+
+static bool trim(store_t *s, const struct id *run_id, uint64_t keep,
+                 uint64_t *freed, struct err *err)
+{
+    int64_t cut = INT64_MAX;
+    return (keep == 0 || find_cut(s, run_id, keep, &cut, err)) &&
+           drop_below(s, run_id, cut, freed, err);
+}
+
+bool store_events_trim(store_t *s, const struct id *run_id, uint64_t keep,
                        uint64_t *freed, struct err *err)
 {
     must(!s->remote);
@@ -182,8 +211,7 @@ bool store_events_trim(store_t *s, const struct id *run_id, uint64_t seq,
     if (!store_write_begin(s, err)) {
         return false;
     }
-    int64_t below = seq > INT64_MAX ? INT64_MAX : (int64_t)seq;
-    return store_write_end(s, drop_below(s, run_id, below, freed, err), err);
+    return store_write_end(s, trim(s, run_id, keep, freed, err), err);
 }
 
 /* Ended runs that may still have a log, oldest end first. */

@@ -4,7 +4,7 @@
  * value, makes the call. Arguments come from peers: whatever is missing or of
  * another type is ERR_INVALID, never a must.
  */
-#include "common/store/checkpoints.h"
+#include "common/store/inner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -311,7 +311,7 @@ static bool op_checkpoints_load(struct op *o)
     const struct store_checkpoint_key k = {at.thread_id, at.ns, text(o, "id")};
     struct store_checkpoint c;
     bool found = false;
-    bool ok = store_checkpoints_fetch(o->s, &k, &c, &found, o->err);
+    bool ok = store_checkpoints_load(o->s, &k, &c, &found, o->err);
     if (ok) {
         *o->result = leat_pack("{s:V}", "checkpoint",
                                found ? checkpoint_value(&c) : NULL);

@@ -400,10 +400,10 @@ struct store_log {
 MUST_USE bool store_events_extent(store_t *s, const struct id *run_id,
                                   struct store_log *out, struct err *err);
 MUST_USE bool store_events_total(store_t *s, uint64_t *bytes, struct err *err);
-/* Drops whole segments of the run that end before `seq` (UINT64_MAX: all);
- * *freed: bytes. */
+/* Drops the oldest segments of the run until at most `keep` bytes are left;
+ * *freed: bytes dropped. The newest one goes only when `keep` is 0. */
 MUST_USE bool store_events_trim(store_t *s, const struct id *run_id,
-                                uint64_t seq, uint64_t *freed, struct err *err);
+                                uint64_t keep, uint64_t *freed, struct err *err);
 /*
  * Drops the logs of runs that ended before `ended_us`, and, oldest end first,
  * of ended runs until `bytes` are freed; at most 64 runs per call. *freed:

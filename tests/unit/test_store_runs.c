@@ -368,15 +368,21 @@ TEST(store_events_trim_and_total)
     struct id run = rig_running(&r, 1, &t);
     append(&r, &run, 1, 3, "abc");
     append(&r, &run, 4, 5, "de");
-    EXPECT_EQ(total(&r), 5);
+    append(&r, &run, 6, 6, "f");
+    EXPECT_EQ(total(&r), 6);
     uint64_t freed = 0;
-    OK(&r, store_events_trim(r.s, &run, 4, &freed, &r.err));
+    OK(&r, store_events_trim(r.s, &run, 6, &freed, &r.err));
+    EXPECT_EQ(freed, 0);
+    OK(&r, store_events_trim(r.s, &run, 5, &freed, &r.err));
     EXPECT_EQ(freed, 3);
     struct store_log log;
     OK(&r, store_events_extent(r.s, &run, &log, &r.err));
     EXPECT_EQ(log.first_seq, 4);
-    OK(&r, store_events_trim(r.s, &run, UINT64_MAX, &freed, &r.err));
-    EXPECT_EQ(freed, 2);
+    append(&r, &run, 7, 7, "long one");
+    OK(&r, store_events_trim(r.s, &run, 4, &freed, &r.err));
+    EXPECT_EQ(freed, 3); /* the newest stays, however long */
+    OK(&r, store_events_trim(r.s, &run, 0, &freed, &r.err));
+    EXPECT_EQ(freed, 8);
     EXPECT_EQ(total(&r), 0);
     rig_fini(&r);
 }
