@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One turn: read what calls wait, up to a bound; do them all in one
+ * transaction, each within a savepoint of its own, so that one that fails
+ * fails alone; commit; answer. When the transaction as a whole fails (a full
+ * disk, say), each call is tried once in a transaction of its own. A call may
+ * come twice, when its answer got lost: calls are idempotent.
+ *
+ * A peer that believes in another epoch is answered WHO: its call is not
+ * done, for it may be an old one that a newer has overtaken. It says HELLO and
+ * sends everything that is unanswered again, in order.
+ */
+#include "broker/vault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/actor.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stat.h"
+#include "common/store/store.h"
+
+#define VAULT_MAGIC LEAT_MAGIC(0xb0e70031)
+#define GROUP_CALLS 512               /* in one transaction */
+#define GROUP_BYTES ((size_t)8 << 20) /* about, of their arguments */
+#define PUMP_MS 5                     /* while answers wait for room */
+
+struct call {
+    struct link_route from;
+    struct wire_head head;
+    leat_value *body;
+    leat_value *result;
+    struct err err; /* code ERR_NONE: done */
+};
+
+struct brk_vault {
+    uint32_t magic;
+    const struct brk_env *env;
+    struct brk_actor *actor;
+    store_t *store;
+    link_t *peers;
+    bool behind;   /* some answer waits for room */
+    bool troubled; /* the last group failed as a whole */
+    size_t n;
+    struct call calls[GROUP_CALLS];
+};
+
+static void vault_main(struct brk_actor *actor, void *arg);
+
+struct brk_vault *brk_vault_new(const struct brk_env *env, struct err *err)
+{
+    must(env != NULL && err != NULL);
+    struct brk_vault *v = base_zalloc(sizeof *v);
+    v->magic = VAULT_MAGIC;
+    v->env = env;
+    v->actor = brk_actor_new("vault", vault_main, v, err);
+    if (v->actor == NULL) {
+        brk_vault_destroy(&v);
+    }
+    return v;
+}
+
+void brk_vault_destroy(struct brk_vault **p)
+{
+    must(p != NULL);
+    struct brk_vault *v = *p;
+    if (v == NULL) {
+        return;
+    }
+    check_magic(v, VAULT_MAGIC);
+    brk_actor_destroy(&v->actor);
+    must(v->n == 0);
+    v->magic = 0;
+    free(v);
+    *p = NULL;
+}
+
+/* ---- reading --------------------------------------------------------------
+ */
+
+/* What a call keeps in memory, about. */
+static size_t take_call(struct brk_vault *v, struct link_in *in)
+{
+    struct call *c = &v->calls[v->n++];
+    *c = (struct call){.from = in->from, .head = in->head, .body = in->body};
+    in->body = NULL;
+    return value_weight(c->body);
+}
+
+static void answer(struct brk_vault *v, const struct link_in *in,
+                   enum wire_type type)
+{
+    const struct wire_head head = {.type = (uint8_t)type,
+                                   .epoch = v->env->epoch,
+                                   .tag = in->head.tag,
+                                   .run = in->head.run};
+    (void)link_send(v->peers, &in->from, &head, NULL);
+}
+
+static bool knows_us(const struct brk_vault *v, const struct link_in *in)
+{
+    return in->head.epoch == 0 || in->head.epoch == v->env->epoch;
+}
+
+static void collect(struct brk_vault *v)
+{
+    size_t bytes = 0;
+    struct link_in in;
+    link_in_init(&in);
+    while (v->n < GROUP_CALLS && bytes < GROUP_BYTES &&
+           link_recv(v->peers, &in)) {
+        switch (in.head.type) {
+        case WIRE_STORE_CALL:
+            if (knows_us(v, &in)) {
+                bytes += take_call(v, &in);
+            } else {
+                answer(v, &in, WIRE_WHO);
+            }
+            break;
+        case WIRE_PING:
+            answer(v, &in, WIRE_PONG);
+            break;
+        case WIRE_HELLO:
+        case WIRE_PONG:
+            break;
+        default:
+            stat_inc(STAT_WIRE_UNKNOWN);
+            break;
+        }
+    }
+    link_in_fini(&in);
+}
+
+/* ---- doing ----------------------------------------------------------------
+ */
+
+static bool run_call(struct brk_vault *v, struct call *c)
+{
+    leat_view body = leat_view_of(c->body);
+    const struct store_request request = {
+        .op = leat_string(leat_get(body, "op")),
+        .args = leat_get(body, "args"),
+        .fence = {c->head.run, c->head.attempt},
+    };
+    leat_drop(c->result);
+    c->result = NULL;
+    err_clear(&c->err);
+    return store_ops_run(v->store, &request, &c->result, &c->err);
+}
+
+static bool run_together(struct brk_vault *v, struct err *err)
+{
+    if (!store_begin(v->store, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < v->n; i++) {
+        (void)run_call(v, &v->calls[i]);
+    }
+    return store_commit(v->store, err);
+}
+
+static void say_trouble(struct brk_vault *v, const struct err *err)
+{
+    stat_inc(STAT_STORE_ERRORS);
+    if (!v->troubled) {
+        v->troubled = true;
+        log_error("vault.failed", "calls=%zu error=%s", v->n, LOG_Q(err->text));
+    }
+}
+
+static void run_calls(struct brk_vault *v)
+{
+    struct err err = ERR_INIT;
+    if (run_together(v, &err)) {
+        if (v->troubled) {
+            log_info("vault.recovered");
+        }
+        v->troubled = false;
+        return;
+    }
+    say_trouble(v, &err);
+    for (size_t i = 0; i < v->n; i++) {
+        (void)run_call(v, &v->calls[i]);
+    }
+}
+
+/* ---- answering ------------------------------------------------------------
+ */
+
+static void finish_call(struct brk_vault *v, struct call *c)
+{
+    struct wire_head head = {.type = WIRE_STORE_DONE,
+                             .attempt = c->head.attempt,
+                             .epoch = v->env->epoch,
+                             .tag = c->head.tag,
+                             .run = c->head.run};
+    leat_value *body = NULL;
+    if (c->err.code == ERR_NONE) {
+        body = leat_pack("{s:?W}", "result", c->result);
+    } else {
+        head.type = WIRE_REFUSED;
+        body = leat_pack("{s:s,s:s}", "code", err_name((int)c->err.code),
+                         "text", c->err.text);
+    }
+    /* Nobody there or no room: the caller asks again. */
+    (void)link_send(v->peers, &c->from, &head, body);
+    leat_drop(c->result);
+    leat_drop(c->body);
+    memset(c, 0, sizeof *c);
+}
+
+static void serve(struct brk_vault *v)
+{
+    int64_t began_us = clock_mono_us();
+    run_calls(v);
+    int64_t took_us = clock_mono_us() - began_us;
+    for (size_t i = 0; i < v->n; i++) {
+        stat_inc(STAT_VAULT_CALLS);
+        stat_observe_us(STAT_VAULT_CALL, took_us);
+        finish_call(v, &v->calls[i]);
+    }
+    v->n = 0;
+}
+
+/* ---- the thread -----------------------------------------------------------
+ */
+
+static bool open_all(struct brk_vault *v, struct err *err)
+{
+    const conf_t *c = v->env->conf;
+    const struct store_conf store = {
+        .url = conf_str(c, CONF_STORE),
+        .role = STORE_OWNER,
+        .fsync = conf_is(c, CONF_COMMIT, "fsync"),
+    };
+    const struct link_spec spec = {
+        .base = v->env->base,
+        .port = WIRE_PORT_VAULT,
+        .from = WIRE_G | WIRE_W,
+        .frame_bytes = (size_t)conf_bytes(c, CONF_FRAME_BYTES),
+    };
+    v->store = store_open(&store, err);
+    v->peers = v->store == NULL ? NULL : link_router(&spec, err);
+    return v->peers != NULL;
+}
+
+static void loop(struct brk_vault *v)
+{
+    zmq_pollitem_t items[3];
+    while (!brk_actor_asked(v->actor)) {
+        brk_actor_item(v->actor, &items[0]);
+        link_items(v->peers, &items[1]);
+        (void)zmq_poll(items, 3, v->behind ? PUMP_MS : -1);
+        (void)link_changes(v->peers);
+        collect(v);
+        if (v->n > 0) {
+            serve(v);
+        }
+        v->behind = link_pump(v->peers);
+    }
+}
+
+static void vault_main(struct brk_actor *actor, void *arg)
+{
+    struct brk_vault *v = arg;
+    check_magic(v, VAULT_MAGIC);
+    v->actor = actor;
+    struct err err = ERR_INIT;
+    if (open_all(v, &err)) {
+        brk_actor_ready(actor);
+        loop(v);
+    } else {
+        brk_actor_failed(actor, &err);
+    }
+    link_destroy(&v->peers);
+    store_destroy(&v->store);
+}
