@@ -29,13 +29,21 @@ struct brk_relay {
 
 /* ---- towards the desk -------------------------------------------------------- */
 
+/* The desk is stopped first: what it does not take any more is nobody's. */
+static void offer(struct relay *r, struct brk_note *n)
+{
+    if (!link_pipe_offer(r->desk, n)) {
+        brk_note_destroy(&n);
+    }
+}
+
 static void tell(struct relay *r, enum brk_note_type type,
                  const struct ring_log *log, uint64_t seq)
 {
     struct brk_note *n = brk_note_new(type, &log->run, &log->thread);
     n->attempt = log->attempt;
     n->seq = seq;
-    link_pipe_send(r->desk, n);
+    offer(r, n);
 }
 
 /* ---- towards the worker --------------------------------------------------------- */
@@ -323,7 +331,7 @@ static void read_notes(struct relay *r)
         case BRK_NOTE_FENCED:
         case BRK_NOTE_CLOSED:
         case BRK_NOTE_SUBSCRIBED:
-            must(!"a note for the relay");
+            must(false && "a note for the relay");
             break;
         }
         brk_note_destroy(&n);
@@ -403,7 +411,7 @@ static void read_journal(struct relay *r)
         case BRK_LOG_MARKS_GET:
         case BRK_LOG_END:
         case BRK_LOG_FORGET:
-            must(!"an answer of the journal");
+            must(false && "an answer of the journal");
             break;
         }
         brk_log_destroy(&m);
@@ -463,8 +471,7 @@ static void read_topics(struct relay *r)
         if (len == WIRE_TOPIC_BYTES) {
             memcpy(run.bytes, topic + sizeof thread, sizeof run);
         }
-        link_pipe_send(r->desk, brk_note_new(BRK_NOTE_SUBSCRIBED, &run,
-                                             &thread));
+        offer(r, brk_note_new(BRK_NOTE_SUBSCRIBED, &run, &thread));
     }
 }
 

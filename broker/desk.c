@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One turn: wait, read what arrived up to a bound, let the core decide, hand
+ * its decisions to the ledger, send. It knows no run and never waits for a
+ * peer or for the store.
+ */
+#include "broker/desk.h"
+
+#include <stdlib.h>
+
+#include "broker/actor.h"
+#include "broker/core.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stat.h"
+
+#define DESK_MAGIC LEAT_MAGIC(0xb0e70020)
+#define TURN_MESSAGES 1000  /* of one source in one turn */
+#define WAIT_MS 100
+#define PUMP_MS 2           /* while a peer's queue is not empty */
+#define PROBE_MS 20         /* after a connection was lost: ask all, and */
+#define PROBE_FOR_MS 300    /* again for so long: it is not seen at once */
+#define DRAIN_MS 5000
+#define HWM 10000
+
+enum { ITEM_STOP, ITEM_RELAY, ITEM_LEDGER, ITEM_WORKERS, ITEM_GATEWAYS = 5,
+       ITEMS = 7 };
+
+struct brk_desk {
+    uint32_t magic;
+    const struct brk_env *env;
+    struct link_pipe *relay;
+    struct link_pipe *ledger;
+    struct brk_actor *actor;
+    struct brk_core *core;
+    link_t *gateways;
+    link_t *workers;
+    struct link_in in;
+    bool queued;              /* some link has something left to send */
+    int64_t probe_until_ms[2]; /* workers, gateways */
+    int64_t probe_next_ms[2];
+};
+
+static void desk_main(struct brk_actor *actor, void *arg);
+static bool open_links(struct brk_desk *d, struct err *err);
+static void turn(struct brk_desk *d, bool taking);
+static void wait_for_work(struct brk_desk *d, bool taking);
+static void drain(struct brk_desk *d);
+static void read_links(struct brk_desk *d);
+static void read_pipes(struct brk_desk *d);
+static void send_out(struct brk_desk *d);
+static void probe(struct brk_desk *d, link_t *link, int which);
+static struct brk_now now_of(void);
+
+struct brk_desk *brk_desk_new(const struct brk_env *env,
+                              struct link_pipe **relay,
+                              struct link_pipe **ledger,
+                              const struct store_run *open, size_t open_count,
+                              struct err *err)
+{
+    must(env != NULL && *relay != NULL && *ledger != NULL);
+    struct brk_desk *d = base_zalloc(sizeof *d);
+    d->magic = DESK_MAGIC;
+    d->env = env;
+    d->relay = *relay;
+    d->ledger = *ledger;
+    *relay = *ledger = NULL;
+    link_in_init(&d->in);
+    struct brk_core_conf conf = {
+        .epoch = env->epoch,
+        .lease_ms = conf_ms(env->conf, CONF_LEASE),
+        .run_timeout_ms = conf_ms(env->conf, CONF_RUN_TIMEOUT),
+        .past_ms = max_i64(conf_ms(env->conf, CONF_STATELESS_LOG_TTL), 1000),
+        .max_attempts = (unsigned)conf_int(env->conf, CONF_MAX_ATTEMPTS),
+        .lane_runs = (size_t)conf_int(env->conf, CONF_LANE_RUNS),
+    };
+    d->core = brk_core_new(&conf, now_of());
+    brk_core_restore(d->core, open, open_count);
+    d->actor = brk_actor_new("desk", desk_main, d, err);
+    if (d->actor == NULL) {
+        brk_desk_destroy(&d);
+    }
+    return d;
+}
+
+void brk_desk_destroy(struct brk_desk **p)
+{
+    must(p != NULL);
+    struct brk_desk *d = *p;
+    if (d == NULL) {
+        return;
+    }
+    check_magic(d, DESK_MAGIC);
+    brk_actor_destroy(&d->actor);
+    struct brk_note *note;
+    while ((note = link_pipe_recv(d->relay)) != NULL) {
+        brk_note_destroy(&note);
+    }
+    struct brk_batch *batch;
+    while ((batch = link_pipe_recv(d->ledger)) != NULL) {
+        brk_batch_destroy(&batch);
+    }
+    link_pipe_destroy(&d->relay);
+    link_pipe_destroy(&d->ledger);
+    brk_core_destroy(&d->core);
+    link_in_fini(&d->in);
+    d->magic = 0;
+    free(d);
+    *p = NULL;
+}
+
+/* ---- the thread ------------------------------------------------------------------- */
+
+static void desk_main(struct brk_actor *actor, void *arg)
+{
+    struct brk_desk *d = arg;
+    check_magic(d, DESK_MAGIC);
+    struct err err = ERR_INIT;
+    if (!open_links(d, &err)) {
+        brk_actor_failed(actor, &err);
+    } else {
+        d->actor = actor; /* the maker sets the same once it returns */
+        brk_actor_ready(actor);
+        while (!brk_actor_asked(actor)) {
+            turn(d, true);
+        }
+        drain(d);
+    }
+    link_destroy(&d->gateways);
+    link_destroy(&d->workers);
+}
+
+static bool open_links(struct brk_desk *d, struct err *err)
+{
+    struct link_spec spec = {
+        .base = d->env->base,
+        .frame_bytes = (size_t)conf_bytes(d->env->conf, CONF_FRAME_BYTES),
+        .hwm = HWM,
+    };
+    spec.port = WIRE_PORT_GATEWAY;
+    spec.from = WIRE_G;
+    d->gateways = link_router(&spec, err);
+    if (d->gateways == NULL) {
+        return false;
+    }
+    spec.port = WIRE_PORT_WORKER;
+    spec.from = WIRE_W;
+    d->workers = link_router(&spec, err);
+    return d->workers != NULL;
+}
+
+static void turn(struct brk_desk *d, bool taking)
+{
+    wait_for_work(d, taking);
+    brk_core_begin(d->core, now_of());
+    if (taking) {
+        read_links(d);
+    }
+    read_pipes(d);
+    probe(d, d->workers, 0);
+    probe(d, d->gateways, 1);
+    brk_core_end(d->core);
+    struct brk_batch *batch = brk_core_take_batch(d->core);
+    if (batch != NULL) {
+        link_pipe_send(d->ledger, batch);
+    }
+    send_out(d);
+}
+
+static void wait_for_work(struct brk_desk *d, bool taking)
+{
+    zmq_pollitem_t items[ITEMS];
+    brk_actor_item(d->actor, &items[ITEM_STOP]);
+    link_pipe_item(d->relay, &items[ITEM_RELAY]);
+    link_pipe_item(d->ledger, &items[ITEM_LEDGER]);
+    link_items(d->workers, &items[ITEM_WORKERS]);
+    link_items(d->gateways, &items[ITEM_GATEWAYS]);
+    int64_t now = clock_mono_ms();
+    int64_t until = min_i64(now + WAIT_MS, brk_core_next_ms(d->core));
+    if (d->queued) {
+        until = min_i64(until, now + PUMP_MS);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (d->probe_until_ms[i] > now) {
+            until = min_i64(until, d->probe_next_ms[i]);
+        }
+    }
+    long wait = (long)max_i64(0, until - now);
+    /* While it drains, what peers send is left to the next broker. */
+    (void)zmq_poll(taking ? items : items + ITEM_RELAY,
+                   taking ? ITEMS : ITEM_WORKERS - ITEM_RELAY, wait);
+}
+
+static void drain(struct brk_desk *d)
+{
+    brk_core_drain(d->core);
+    int64_t until = clock_mono_ms() + DRAIN_MS;
+    size_t left = brk_core_count(d->core).uncommitted;
+    while ((left > 0 || d->queued) && clock_mono_ms() < until) {
+        turn(d, false);
+        left = brk_core_count(d->core).uncommitted;
+    }
+    if (left > 0) {
+        log_warn("desk.undone", "operations=%zu", left);
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+static void read_links(struct brk_desk *d)
+{
+    for (int i = 0; i < TURN_MESSAGES && link_recv(d->workers, &d->in); i++) {
+        log_debug("desk.worker", "type=%s run=%s tag=%u",
+                  wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
+                  d->in.head.tag);
+        brk_core_on_worker(d->core, &d->in);
+    }
+    for (int i = 0; i < TURN_MESSAGES && link_recv(d->gateways, &d->in); i++) {
+        log_debug("desk.gateway", "type=%s run=%s tag=%u",
+                  wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
+                  d->in.head.tag);
+        brk_core_on_gateway(d->core, &d->in);
+    }
+}
+
+static void read_pipes(struct brk_desk *d)
+{
+    struct brk_note *note;
+    for (int i = 0; i < TURN_MESSAGES &&
+                    (note = link_pipe_recv(d->relay)) != NULL; i++) {
+        brk_core_on_relay(d->core, &note);
+    }
+    struct brk_batch *batch;
+    for (int i = 0; i < TURN_MESSAGES &&
+                    (batch = link_pipe_recv(d->ledger)) != NULL; i++) {
+        brk_core_on_ledger(d->core, &batch);
+    }
+}
+
+/* A lost connection is only told without a name: asking all peers finds the
+ * one that cannot be reached. */
+static void probe(struct brk_desk *d, link_t *link, int which)
+{
+    int64_t now = clock_mono_ms();
+    if ((link_changes(link) & LINK_WENT) != 0) {
+        d->probe_until_ms[which] = now + PROBE_FOR_MS;
+        d->probe_next_ms[which] = now;
+    }
+    if (now < d->probe_until_ms[which] && now >= d->probe_next_ms[which]) {
+        d->probe_next_ms[which] = now + PROBE_MS;
+        brk_core_probe(d->core, which == 1);
+    }
+}
+
+/* ---- sending ------------------------------------------------------------------------- */
+
+static void send_out(struct brk_desk *d)
+{
+    struct brk_out out;
+    while (brk_core_take_out(d->core, &out)) {
+        if (out.to == BRK_OUT_RELAY) {
+            link_pipe_send(d->relay, out.note);
+            continue;
+        }
+        bool gateway = out.to == BRK_OUT_GATEWAY;
+        enum link_sent sent = link_send(gateway ? d->gateways : d->workers,
+                                        &out.route, &out.head, out.body);
+        if (sent == LINK_GONE) {
+            brk_core_on_gone(d->core, gateway, &out.route);
+        } else if (sent == LINK_FULL) {
+            brk_core_on_full(d->core, gateway, &out.route);
+        }
+    }
+    bool gateways_left = link_pump(d->gateways);
+    d->queued = link_pump(d->workers) || gateways_left;
+}
+
+static struct brk_now now_of(void)
+{
+    return (struct brk_now){clock_mono_ms(), clock_wall_ms()};
+}

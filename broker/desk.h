@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * desk.h: the broker's control loop: gateways' and workers' sockets, the pipes
+ * to relay and ledger, and a clock, around the core that decides.
+ */
+#ifndef BROKER_DESK_H
+#define BROKER_DESK_H
+
+#include "broker/inner.h"
+#include "common/store/store.h"
+
+struct brk_desk;
+
+/*
+ * Takes over its ends of the pipes. `open` are the runs that were open when
+ * the last broker ended, borrowed until it returns.
+ */
+struct brk_desk *brk_desk_new(const struct brk_env *env,
+                              struct link_pipe **relay,
+                              struct link_pipe **ledger,
+                              const struct store_run *open, size_t open_count,
+                              struct err *err) MUST_USE;
+/* Takes no more in, waits for what the ledger still has, and ends. */
+void brk_desk_destroy(struct brk_desk **p);
+
+#endif

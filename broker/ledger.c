@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches into transactions. Two kinds of refusal: what the rows say (not
+ * there, not this attempt any more) is the operation's own and does not touch
+ * its neighbours; what the database says (full, away, broken) undoes the
+ * group, and then each operation is tried alone, so that one cannot hold up
+ * the others for ever. A run's end is tried for long; a new run is refused.
+ */
+#include "broker/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/actor.h"
+#include "broker/recent.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/stat.h"
+#include "common/store/store.h"
+
+#define LEDGER_MAGIC LEAT_MAGIC(0xb0e70021)
+#define GROUP_BATCHES 256   /* batches in one transaction */
+#define GROUP_OPS 4096      /* operations in one transaction, about */
+#define PAUSE_MS 50         /* between tries while the store does not answer */
+#define PAUSE_MS_MAX 1000
+#define TRIES 20            /* of what the store refuses without a reason */
+#define REFUSED_MAX 65536
+#define REFUSED_MS 60000
+
+struct brk_ledger {
+    uint32_t magic;
+    const struct brk_env *env;
+    struct link_pipe *desk;
+    struct brk_actor *actor;
+    store_t *store;
+    struct brk_batch *group[GROUP_BATCHES];
+    size_t n;
+    struct brk_recent refused; /* runs whose insert did not make them */
+    bool away;                 /* told that the store is away */
+};
+
+enum outcome {
+    DONE,   /* committed, or refused for the operation's own reasons */
+    AGAIN,  /* the store cannot now */
+};
+
+static void ledger_main(struct brk_actor *actor, void *arg);
+static void collect(struct brk_ledger *l);
+static void commit_group(struct brk_ledger *l);
+static enum outcome try_group(struct brk_ledger *l, struct err *err);
+static void commit_alone(struct brk_ledger *l, struct brk_op *op);
+static enum outcome try_op(struct brk_ledger *l, struct brk_op *op);
+static bool pause_for(struct brk_ledger *l, int64_t *ms);
+static bool is_own_fault(enum err_code code);
+static bool may_be_refused(const struct brk_op *op, const struct err *err,
+                           int tries);
+static void say_away(struct brk_ledger *l, const struct err *err);
+static bool run_op(struct brk_ledger *l, struct brk_op *op);
+static bool run_insert(struct brk_ledger *l, struct brk_op *op);
+static bool run_finish(struct brk_ledger *l, struct brk_op *op);
+
+struct brk_ledger *brk_ledger_new(const struct brk_env *env,
+                                  struct link_pipe **desk, struct err *err)
+{
+    must(env != NULL && *desk != NULL);
+    struct brk_ledger *l = base_zalloc(sizeof *l);
+    l->magic = LEDGER_MAGIC;
+    l->env = env;
+    l->desk = *desk;
+    *desk = NULL;
+    brk_recent_init(&l->refused, REFUSED_MAX, REFUSED_MS,
+                    (void (*)(struct brk_recent_entry *))free);
+    l->actor = brk_actor_new("ledger", ledger_main, l, err);
+    if (l->actor == NULL) {
+        brk_ledger_destroy(&l);
+    }
+    return l;
+}
+
+void brk_ledger_destroy(struct brk_ledger **p)
+{
+    must(p != NULL);
+    struct brk_ledger *l = *p;
+    if (l == NULL) {
+        return;
+    }
+    check_magic(l, LEDGER_MAGIC);
+    brk_actor_destroy(&l->actor);
+    collect(l);
+    for (size_t i = 0; i < l->n; i++) {
+        brk_batch_destroy(&l->group[i]);
+    }
+    link_pipe_destroy(&l->desk);
+    brk_recent_fini(&l->refused);
+    l->magic = 0;
+    free(l);
+    *p = NULL;
+}
+
+/* ---- the thread ------------------------------------------------------------------- */
+
+static void ledger_main(struct brk_actor *actor, void *arg)
+{
+    struct brk_ledger *l = arg;
+    check_magic(l, LEDGER_MAGIC);
+    l->actor = actor;
+    struct err err = ERR_INIT;
+    struct store_conf conf = {
+        .url = conf_str(l->env->conf, CONF_STORE),
+        .role = STORE_OWNER,
+        .fsync = conf_is(l->env->conf, CONF_COMMIT, "fsync"),
+    };
+    l->store = store_open(&conf, &err);
+    if (l->store == NULL) {
+        brk_actor_failed(actor, &err);
+        return;
+    }
+    brk_actor_ready(actor);
+    while (!brk_actor_asked(actor)) {
+        zmq_pollitem_t items[2];
+        brk_actor_item(actor, &items[0]);
+        link_pipe_item(l->desk, &items[1]);
+        (void)zmq_poll(items, 2, -1);
+        collect(l);
+        if (l->n > 0) {
+            commit_group(l);
+        }
+    }
+    store_destroy(&l->store);
+}
+
+static void collect(struct brk_ledger *l)
+{
+    size_t ops = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        ops += l->group[i]->n;
+    }
+    while (l->n < GROUP_BATCHES && ops < GROUP_OPS) {
+        struct brk_batch *batch = link_pipe_recv(l->desk);
+        if (batch == NULL) {
+            return;
+        }
+        ops += batch->n;
+        l->group[l->n++] = batch;
+    }
+}
+
+static void commit_group(struct brk_ledger *l)
+{
+    int64_t began = clock_mono_us();
+    struct err err = ERR_INIT;
+    size_t ops = 0;
+    if (try_group(l, &err) == AGAIN) {
+        stat_inc(STAT_STORE_ERRORS);
+        for (size_t b = 0; b < l->n; b++) {
+            for (size_t i = 0; i < l->group[b]->n; i++) {
+                commit_alone(l, &l->group[b]->ops[i]);
+            }
+        }
+    }
+    if (brk_actor_asked(l->actor) && l->away) {
+        return; /* not known to be committed: nobody is told so */
+    }
+    for (size_t b = 0; b < l->n; b++) {
+        ops += l->group[b]->n;
+        if (!link_pipe_offer(l->desk, l->group[b])) {
+            brk_batch_destroy(&l->group[b]); /* the desk has ended */
+        }
+    }
+    l->n = 0;
+    stat_observe_us(STAT_COMMIT, clock_mono_us() - began);
+    stat_add(STAT_COMMIT_GROUP, (int64_t)ops);
+}
+
+static enum outcome try_group(struct brk_ledger *l, struct err *err)
+{
+    if (!store_begin(l->store, err)) {
+        return AGAIN;
+    }
+    for (size_t b = 0; b < l->n; b++) {
+        for (size_t i = 0; i < l->group[b]->n; i++) {
+            struct brk_op *op = &l->group[b]->ops[i];
+            if (!run_op(l, op) && !is_own_fault(op->err.code)) {
+                *err = op->err;
+                store_rollback(l->store);
+                return AGAIN;
+            }
+        }
+    }
+    return store_commit(l->store, err) ? DONE : AGAIN;
+}
+
+/* ---- when the store does not answer ------------------------------------------- */
+
+static void commit_alone(struct brk_ledger *l, struct brk_op *op)
+{
+    int64_t pause_ms = PAUSE_MS;
+    for (int tries = 1;; tries++) {
+        if (try_op(l, op) == DONE) {
+            l->away = false;
+            return;
+        }
+        stat_inc(STAT_STORE_ERRORS);
+        if (may_be_refused(op, &op->err, tries)) {
+            return;
+        }
+        say_away(l, &op->err);
+        if (!pause_for(l, &pause_ms)) {
+            return;
+        }
+    }
+}
+
+static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
+{
+    struct err err = ERR_INIT;
+    if (!store_begin(l->store, &err)) {
+        op->err = err;
+        return AGAIN;
+    }
+    if (!run_op(l, op) && !is_own_fault(op->err.code)) {
+        store_rollback(l->store);
+        return AGAIN;
+    }
+    if (!store_commit(l->store, &err)) {
+        op->err = err;
+        return AGAIN;
+    }
+    return DONE;
+}
+
+/* Waits, longer each time; false when the ledger is asked to stop. */
+static bool pause_for(struct brk_ledger *l, int64_t *ms)
+{
+    zmq_pollitem_t item;
+    brk_actor_item(l->actor, &item);
+    (void)zmq_poll(&item, 1, (long)*ms);
+    *ms = min_i64(*ms * 2, PAUSE_MS_MAX);
+    return !brk_actor_asked(l->actor);
+}
+
+static bool is_own_fault(enum err_code code)
+{
+    return code == ERR_NOT_FOUND || code == ERR_CONFLICT ||
+           code == ERR_FENCED || code == ERR_INVALID;
+}
+
+/* May the desk be told that this did not happen? */
+static bool may_be_refused(const struct brk_op *op, const struct err *err,
+                           int tries)
+{
+    if (err->code == ERR_UNAVAILABLE) {
+        return false; /* the gateways decide how long a submit may wait */
+    }
+    if (op->type == BRK_OP_INSERT || op->type == BRK_OP_START) {
+        return true;
+    }
+    return err->code != ERR_STORE_FULL && tries >= TRIES;
+}
+
+static void say_away(struct brk_ledger *l, const struct err *err)
+{
+    if (!l->away) {
+        l->away = true;
+        log_error("ledger.waits", "error=%s", LOG_Q(err->text));
+    }
+}
+
+/* ---- operations ------------------------------------------------------------------ */
+
+static bool run_op(struct brk_ledger *l, struct brk_op *op)
+{
+    err_clear(&op->err);
+    if (op->type != BRK_OP_INSERT && op->type != BRK_OP_THREAD_DELETE &&
+        brk_recent_get(&l->refused, &op->run) != NULL) {
+        return err_set(&op->err, ERR_CONFLICT, "the run was not inserted");
+    }
+    switch (op->type) {
+    case BRK_OP_INSERT:
+        return run_insert(l, op);
+    case BRK_OP_START: {
+        struct store_run_start start = {.run_id = op->run,
+                                        .attempt = op->attempt,
+                                        .failures = op->failures,
+                                        .ms = op->ms,
+                                        .first_seq = op->seq};
+        return store_runs_start(l->store, &start, &op->err);
+    }
+    case BRK_OP_REQUEUE:
+        return store_runs_requeue(l->store, &op->run, op->seq, &op->err);
+    case BRK_OP_CANCEL:
+        return store_runs_cancel(l->store, &op->run, op->status, &op->err);
+    case BRK_OP_FINISH:
+        return run_finish(l, op);
+    case BRK_OP_ROLLBACK:
+        return store_runs_rollback(l->store, &op->run, op->busy, &op->err);
+    case BRK_OP_THREAD_DELETE:
+        return store_threads_delete(l->store, &op->thread, &op->err);
+    }
+    return err_set(&op->err, ERR_INTERNAL, "operation %d", (int)op->type);
+}
+
+static bool run_insert(struct brk_ledger *l, struct brk_op *op)
+{
+    leat_view body = leat_view_of(op->submit);
+    struct store_run row = {.run_id = op->run,
+                            .thread_id = op->thread,
+                            .temporary = leat_bool(
+                                leat_get(body, "temporary"), false),
+                            .due_us = op->due_us};
+    char *assistant = value_strdup(leat_get(body, "assistant_id"));
+    char *strategy = value_strdup(leat_get(body, "strategy"));
+    char *created = value_strdup(leat_get(body, "created_at"));
+    row.graph_id = value_strdup(leat_get(body, "graph_id"));
+    row.kwargs = leat_value_of(leat_get(body, "kwargs"));
+    row.metadata = leat_value_of(leat_get(body, "metadata"));
+    (void)base_copy(row.status, sizeof row.status, "pending");
+    (void)base_copy(row.strategy, sizeof row.strategy, strategy);
+    if (!clock_from_iso(created, &row.created_us)) {
+        row.created_us = 0; /* the store takes the time it has */
+    }
+    struct store_run_thread thread = {.make = row.temporary};
+    struct store_run_inserted made = {0};
+    bool ok = id_parse(assistant, &row.assistant_id) &&
+              store_runs_insert(l->store, &row, &thread, &made, &op->err);
+    op->existed = ok && !made.inserted;
+    op->last_ms = made.thread_last_ms;
+    (void)base_copy(op->status, sizeof op->status, made.status);
+    bool over = op->existed && strcmp(made.status, "pending") != 0 &&
+                strcmp(made.status, "running") != 0;
+    if (over || !ok) { /* its start may wait behind this already */
+        struct brk_recent_entry *e = base_zalloc(sizeof *e);
+        e->id = op->run;
+        brk_recent_put(&l->refused, e, clock_mono_ms());
+    }
+    free(assistant);
+    free(strategy);
+    free(created);
+    free(row.graph_id);
+    leat_drop(row.kwargs);
+    leat_drop(row.metadata);
+    return ok;
+}
+
+static bool run_finish(struct brk_ledger *l, struct brk_op *op)
+{
+    struct store_run_end end = {
+        .run_id = op->run,
+        .attempt = op->attempt,
+        .status = op->status,
+        .error = leat_view_of(op->error),
+        .last_seq = op->seq,
+        .thread_status = op->thread_status,
+        .values = leat_view_of(op->values),
+        .interrupts = leat_view_of(op->interrupts),
+    };
+    return store_runs_finish(l->store, &end, &op->err);
+}
