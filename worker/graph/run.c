@@ -120,6 +120,7 @@ static void init_run(struct run *r, const struct graph_request *req,
     *r = (struct run){.req = req, .host = host};
     pthread_mutex_init(&r->lock, NULL);
     pthread_mutex_init(&r->saver_lock, NULL);
+    pthread_mutex_init(&r->exit_lock, NULL);
     r->own_cancel = host->cancel == NULL;
     r->cancel = host->cancel == NULL
                     ? graph_cancel_new()
@@ -147,6 +148,7 @@ static void fini_run(struct run *r)
     if (r->own_cancel) {
         graph_cancel_destroy(&r->cancel);
     }
+    pthread_mutex_destroy(&r->exit_lock);
     pthread_mutex_destroy(&r->saver_lock);
     pthread_mutex_destroy(&r->lock);
 }

@@ -40,6 +40,8 @@ struct run {
     bool own_cancel;
     pthread_mutex_t lock;
     pthread_mutex_t saver_lock;
+    bool unflushed;              /* saver_lock: since the last flush */
+    pthread_mutex_t exit_lock;   /* around graph_save_exit() */
     leat_value *stored_metadata; /* goes into every checkpoint */
     leat_value *metadata;        /* base of messages' and events' metadata */
     leat_value *task_metadata;   /* base of tasks' metadata */
@@ -198,8 +200,10 @@ MUST_USE bool graph_save_flush(struct loop *l);
 /* Keeps a task's writes with the checkpoint. Takes run->lock. */
 MUST_USE bool graph_save_writes(struct loop *l, const char *task_id,
                                 const struct writes *w, struct fault *f);
-/* Durability exit: the one checkpoint and what is pending on it. */
-MUST_USE bool graph_save_exit(struct loop *l);
+/* Durability exit: the one checkpoint and what is pending on it; durable. */
+MUST_USE bool graph_save_exit(struct loop *l, struct fault *f);
+/* A question is durable before anybody can answer it. Any thread. */
+MUST_USE bool graph_save_question(struct loop *l, struct fault *f);
 /* What readers see of this checkpoint has changed: finished tasks. */
 MUST_USE bool graph_save_view(struct loop *l, const leat_value *values);
 /* Prepares the next tasks, if that was not done yet. */

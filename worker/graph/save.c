@@ -6,6 +6,7 @@
  */
 #include "common/clock.h"
 #include "common/id.h"
+#include "worker/graph/pool.h"
 #include "worker/graph/run.h"
 
 #include <stdlib.h>
@@ -44,9 +45,13 @@ void graph_save_plan(struct loop *l)
 static bool flush(struct loop *l, struct err *err)
 {
     struct run *r = l->run;
+    if (l->saver->flush == NULL) {
+        return true;
+    }
+    graph_pool_waiting();
     pthread_mutex_lock(&r->saver_lock);
-    bool fine = l->saver->flush == NULL ||
-                l->saver->flush(l->saver->self, err);
+    bool fine = !r->unflushed || l->saver->flush(l->saver->self, err);
+    r->unflushed = !fine;
     pthread_mutex_unlock(&r->saver_lock);
     return fine;
 }
@@ -61,12 +66,23 @@ bool graph_save_flush(struct loop *l)
     return saver_failed(l, &err);
 }
 
+bool graph_save_question(struct loop *l, struct fault *f)
+{
+    struct err err = ERR_INIT;
+    if (l->saver == NULL) {
+        return true;
+    }
+    if (l->at_exit) {
+        return graph_save_exit(l, f);
+    }
+    return flush(l, &err) || graph_fault_err(f, &err);
+}
+
 /* ---- checkpoints -------------------------------------------------------- */
 
 /* Stores the loop's checkpoint as it is now. */
-static bool put(struct loop *l)
+static bool put(struct loop *l, struct err *err)
 {
-    struct err err = ERR_INIT;
     struct graph_checkpoint stored;
     const struct plan_view view = {.graph = l->graph, .next = &l->tasks};
     graph_checkpoint_store(&l->cp, l->ns,
@@ -74,11 +90,12 @@ static bool put(struct loop *l)
     stored.channel_values = graph_channels_dump(&l->channels);
     stored.view = graph_plan_view(&view);
     pthread_mutex_lock(&l->run->saver_lock);
-    bool fine = l->saver->put(l->saver->self, &stored, &err);
+    bool fine = l->saver->put(l->saver->self, &stored, err);
+    l->run->unflushed = true;
     pthread_mutex_unlock(&l->run->saver_lock);
     graph_stored_fini(&stored);
     if (!fine) {
-        return saver_failed(l, &err);
+        return false;
     }
     memcpy(l->prev_id, l->cp.saved_id, sizeof l->prev_id);
     memcpy(l->cp.saved_id, l->cp.id, sizeof l->cp.id);
@@ -113,8 +130,12 @@ bool graph_save_put(struct loop *l, const char *source)
     if (!saves_now(l)) {
         return true;
     }
-    bool sync = l->run->req->durability == GRAPH_DURABILITY_SYNC;
-    return put(l) && (!sync || graph_save_flush(l));
+    struct err err = ERR_INIT;
+    if (!put(l, &err)) {
+        return saver_failed(l, &err);
+    }
+    return l->run->req->durability != GRAPH_DURABILITY_SYNC ||
+           graph_save_flush(l);
 }
 
 /* ---- writes ------------------------------------------------------------- */
@@ -178,6 +199,7 @@ static bool put_writes(struct loop *l, const char *task_id,
         pthread_mutex_lock(&l->run->saver_lock);
         fine = l->saver->put_writes(l->saver->self, l->ns, l->cp.id, out, n,
                                     err);
+        l->run->unflushed = true;
         pthread_mutex_unlock(&l->run->saver_lock);
     }
     for (size_t i = 0; i < n; i++) {
@@ -217,40 +239,72 @@ bool graph_save_writes(struct loop *l, const char *task_id,
 
 /* ---- at the end --------------------------------------------------------- */
 
-static bool put_pending(struct loop *l)
+/* A task's writes among those that are pending. */
+static struct writes writes_among(const struct pendings *p, size_t from)
 {
-    struct err err = ERR_INIT;
-    bool fine = true;
-    for (size_t i = 0; fine && i < l->pending.count; i++) {
-        const char *id = l->pending.at[i].task_id;
-        bool again = false;
-        for (size_t j = 0; j < i; j++) {
-            again = again || strcmp(l->pending.at[j].task_id, id) == 0;
+    struct writes w = {0};
+    for (size_t i = from; i < p->count; i++) {
+        if (strcmp(p->at[i].task_id, p->at[from].task_id) == 0) {
+            graph_writes_add(&w, p->at[i].write.channel,
+                             leat_hold(p->at[i].write.value));
         }
-        struct writes w = {0};
-        for (size_t j = i; !again && j < l->pending.count; j++) {
-            const struct pending *p = &l->pending.at[j];
-            if (strcmp(p->task_id, id) == 0) {
-                graph_writes_add(&w, p->write.channel,
-                                 leat_hold(p->write.value));
-            }
-        }
-        fine = again || put_writes(l, id, &w, &err);
-        graph_writes_fini(&w);
     }
-    return fine || saver_failed(l, &err);
+    return w;
 }
 
-bool graph_save_exit(struct loop *l)
+static bool is_first_of_task(const struct pendings *p, size_t at)
 {
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(p->at[i].task_id, p->at[at].task_id) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Siblings may still add to it: works on what is there now. */
+static struct pendings copy_pending(struct loop *l)
+{
+    struct pendings p = {0};
+    graph_run_lock(l->run);
+    for (size_t i = 0; i < l->pending.count; i++) {
+        const struct pending *from = &l->pending.at[i];
+        graph_pendings_add(&p, from->task_id, from->write.channel,
+                           from->write.value);
+    }
+    graph_run_unlock(l->run);
+    return p;
+}
+
+static bool put_pending(struct loop *l, struct err *err)
+{
+    struct pendings p = copy_pending(l);
+    bool fine = true;
+    for (size_t i = 0; fine && i < p.count; i++) {
+        if (is_first_of_task(&p, i)) {
+            struct writes w = writes_among(&p, i);
+            fine = put_writes(l, p.at[i].task_id, &w, err);
+            graph_writes_fini(&w);
+        }
+    }
+    graph_pendings_fini(&p);
+    return fine;
+}
+
+bool graph_save_exit(struct loop *l, struct fault *f)
+{
+    struct err err = ERR_INIT;
     if (l->saver == NULL || l->cp.step < -1) {
         return true;
     }
+    /* Several tasks may ask something at the same time. */
+    pthread_mutex_lock(&l->run->exit_lock);
     graph_save_plan(l);
-    if (!is_stored(l) && !put(l)) {
-        return false;
-    }
-    return put_pending(l);
+    bool fine = (is_stored(l) || put(l, &err)) && put_pending(l, &err) &&
+                flush(l, &err);
+    l->unflushed = l->unflushed && !fine;
+    pthread_mutex_unlock(&l->run->exit_lock);
+    return fine || graph_fault_err(f, &err);
 }
 
 bool graph_save_view(struct loop *l, const leat_value *values)
@@ -271,6 +325,7 @@ bool graph_save_view(struct loop *l, const leat_value *values)
     pthread_mutex_lock(&l->run->saver_lock);
     bool fine =
         l->saver->put_view(l->saver->self, l->ns, l->cp.id, v, &err);
+    l->run->unflushed = true;
     pthread_mutex_unlock(&l->run->saver_lock);
     leat_drop(v);
     return fine || saver_failed(l, &err);

@@ -228,7 +228,8 @@ static enum loop_phase phase_apply(struct loop *l)
     }
     /* The last state of a run is durable before anybody sees it. */
     bool last = l->caller == NULL && (stop || l->tasks.count == 0);
-    if (last && !l->at_exit && !graph_save_flush(l)) {
+    if (last && !(l->at_exit ? graph_save_exit(l, &l->fault)
+                             : graph_save_flush(l))) {
         return failed(l);
     }
     if (show) {
@@ -303,7 +304,7 @@ static void finish(struct loop *l)
     }
     bool stays = l->end == LOOP_INTERRUPTED || l->end == LOOP_FAILED ||
                  l->end == LOOP_CANCELLED;
-    bool kept = !keeps_at_exit(l) || graph_save_exit(l);
+    bool kept = !keeps_at_exit(l) || graph_save_exit(l, &l->fault);
     leat_value *shown =
         l->caller == NULL
             ? graph_channels_read(&l->channels, &l->graph->state)

@@ -284,23 +284,16 @@ static void commit_done(struct work *w)
     graph_writes_fini(&kept);
 }
 
-/* A question is durable before anybody can answer it. */
-static bool flush_question(struct work *w)
+static bool keep_question(struct work *w)
 {
-    struct loop *l = w->loop;
-    struct err err = ERR_INIT;
-    if (l->saver == NULL || l->at_exit || l->saver->flush == NULL) {
+    struct fault f = FAULT_INIT;
+    if (graph_save_question(w->loop, &f)) {
         return true;
     }
-    graph_pool_waiting();
-    pthread_mutex_lock(&l->run->saver_lock);
-    bool fine = l->saver->flush(l->saver->self, &err);
-    pthread_mutex_unlock(&l->run->saver_lock);
-    if (!fine) {
-        graph_fault_err(&w->fault, &err);
-        w->end = TASK_FAILED;
-    }
-    return fine;
+    graph_fault_fini(&w->fault);
+    graph_fault_move(&w->fault, &f);
+    w->end = TASK_FAILED;
+    return false;
 }
 
 static void commit_interrupted(struct work *w)
@@ -312,7 +305,7 @@ static void commit_interrupted(struct work *w)
     }
     graph_writes_add(&kept, WRITE_INTERRUPT, leat_hold(w->interrupts));
     add_answers(w, &kept);
-    if (keep(w, &kept) && flush_question(w)) {
+    if (keep(w, &kept) && keep_question(w)) {
         graph_run_lock(w->loop->run);
         graph_stream_interrupts(w->loop, w->interrupts);
         graph_stream_result(w->loop, w->task, w->interrupts, NULL);
