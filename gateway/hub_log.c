@@ -48,7 +48,7 @@ void gw_hub_log_wake(struct gw_runs *rs, struct gw_run *r, int64_t ms)
 
 static uint32_t ask(struct gw_runs *rs, struct gw_run *r, uint64_t seq)
 {
-    rs->last_tag = rs->last_tag == UINT32_MAX ? 1 : rs->last_tag + 1;
+    rs->last_tag = rs->last_tag == INT32_MAX ? 1 : rs->last_tag + 1;
     struct gw_replay_ask a = {
         .tag = rs->last_tag,
         .seq = seq,

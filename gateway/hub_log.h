@@ -50,6 +50,7 @@ struct gw_run {
     size_t stash_bytes;
     struct gw_timer timer;
     struct gw_run *dirty_next;
+    bool submitting;         /* a RUN_SUBMIT of it awaits its answer */
     leat_value *submit; /* RUN_SUBMIT of a run kept in memory only */
     leat_value *error;  /* as RUN_ENDED said, or NULL */
 };

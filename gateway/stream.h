@@ -70,7 +70,7 @@ struct gw_stream {
     bool stored;          /* the run is in the store */
     bool dirty;           /* in the hub's list of streams to write */
     bool asked_store;     /* a WAIT's document is being looked up */
-    bool first_written;   /* its first event has been written */
+    bool handed;            /* no HTTP thread knows it any more */
     struct sse_filter filter;
     struct sse_id cursor; /* events up to this one are not wanted */
     struct id run;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call.h: questions of HTTP threads to the broker that wait for an answer.
+ * An HTTP thread fills a struct gw_ask and sleeps on its ticket; the hub keeps
+ * a call for it, with a tag by which the answer finds it, a deadline, and
+ * repeats where repeating does no harm.
+ */
+#ifndef GATEWAY_CALL_H
+#define GATEWAY_CALL_H
+
+#include <pthread.h>
+
+#include "common/wire.h"
+#include "gateway/timer.h"
+
+struct gw_stream;
+
+/* A question. Everything is borrowed until it is answered, but the reader. */
+struct gw_ask {
+    enum wire_type type;
+    struct id run;
+    struct id thread;
+    uint16_t attempt;
+    uint64_t seq;
+    const leat_value *body;    /* packed; NULL: none */
+    int64_t wait_ms;           /* for the answer, then ERR_UNAVAILABLE */
+    struct gw_stream *reader;  /* RUN_SUBMIT: listens from the first event.
+                                  The hub's from now on; freed on failure */
+};
+
+/* What the HTTP thread sleeps on, and where the answer is put. */
+struct gw_ticket {
+    pthread_mutex_t lock;
+    pthread_cond_t turned;
+    bool done;
+    bool ok;
+    struct wire_head head;     /* of the answer */
+    leat_value *body;          /* its body, one reference, or NULL */
+    struct err err;
+};
+void gw_ticket_init(struct gw_ticket *t);
+/* Sleeps until the hub has answered. */
+void gw_ticket_wait(struct gw_ticket *t);
+void gw_ticket_fini(struct gw_ticket *t);
+/* By the hub: the ticket is the sleeper's again. `in` NULL with err: failed. */
+void gw_ticket_answer(struct gw_ticket *t, const struct wire_head *h,
+                      leat_value *body);
+void gw_ticket_fail(struct gw_ticket *t, const struct err *err);
+
+/* ---- the hub's side ---------------------------------------------------------- */
+
+struct gw_call {
+    uint32_t tag;              /* the top bit is set in tags of calls */
+    bool sent;
+    uint8_t type;              /* enum wire_type */
+    struct id run;
+    struct id thread;
+    uint16_t attempt;
+    uint64_t seq;
+    leat_value *body;
+    struct gw_ticket *ticket;  /* NULL: nobody waits */
+    struct gw_stream *reader;
+    int64_t deadline_ms;
+    struct gw_timer timer;
+};
+
+struct gw_calls {
+    struct gw_call **slots;
+    size_t room;
+    size_t count;
+    uint32_t turn;             /* makes tags of a reused slot differ */
+    size_t next;               /* where to look for a free slot */
+};
+
+void gw_calls_init(struct gw_calls *cs);
+/* Every call must be gone. */
+void gw_calls_fini(struct gw_calls *cs);
+/* NULL when too many are pending. Takes its own references. */
+struct gw_call *gw_call_new(struct gw_calls *cs, const struct gw_ask *ask,
+                            struct gw_ticket *ticket);
+struct gw_call *gw_call_get(const struct gw_calls *cs, uint32_t tag);
+/* The timer must not be set. */
+void gw_call_free(struct gw_calls *cs, struct gw_call *call);
+/* `for (size_t at = 0; (c = gw_call_next(cs, &at)) != NULL;)`; c may go. */
+struct gw_call *gw_call_next(const struct gw_calls *cs, size_t *at);
+
+/* The error that a REFUSED says. */
+void gw_call_refusal(leat_view body, struct err *err);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hub.h: the gateway's one thread for everything that lasts: all open
+ * streams, and all sockets to the broker. HTTP threads ask it questions and
+ * hand it their clients; they never touch what is its own.
+ */
+#ifndef GATEWAY_HUB_H
+#define GATEWAY_HUB_H
+
+#include "common/conf.h"
+#include "gateway/call.h"
+#include "gateway/stream.h"
+
+typedef struct hub hub_t;
+
+/* What the hub tells others; called on its thread, must not block. */
+struct gw_hub_notes {
+    void *self;
+    /* The graphs that registered, as in GRAPHS; borrowed. */
+    void (*graphs)(void *self, const leat_value *graphs);
+    /* A WAIT's document is not in the events of its run: look it up and call
+     * gw_hub_say(). */
+    void (*look_up)(void *self, struct gw_stream *s);
+};
+
+/* Opens the sockets and starts the thread. `conf` must outlive it. */
+hub_t *gw_hub_new(const conf_t *conf, const struct gw_hub_notes *notes,
+                  struct err *err) MUST_USE;
+/* Cuts every stream off (without a last chunk: their runs go on) and refuses
+ * all questions from then on. Returns when that is done. */
+void gw_hub_drain(hub_t *hub);
+/* After the last HTTP thread has ended. */
+void gw_hub_destroy(hub_t **hub);
+
+/* ---- from any thread ----------------------------------------------------------- */
+
+/*
+ * Asks and sleeps until the answer is here. False with what the broker
+ * refused, or ERR_UNAVAILABLE when it did not answer in time. A run whose
+ * submit failed is never started. On success the caller owns answer->body,
+ * and a reader that was given must be attached or abandoned.
+ */
+struct gw_answer {
+    struct wire_head head;
+    leat_value *body;
+};
+MUST_USE bool gw_hub_ask(hub_t *hub, const struct gw_ask *ask,
+                         struct gw_answer *answer, struct err *err);
+
+/*
+ * Is there a log of this run? Gives the thread it belongs to. For runs that
+ * are not in the store; ERR_NOT_FOUND when nobody knows it.
+ */
+MUST_USE bool gw_hub_find(hub_t *hub, const struct id *run, struct id *thread,
+                          struct err *err);
+
+/* The reader listens to its run from now on. */
+void gw_hub_join(hub_t *hub, struct gw_stream *reader);
+/* Gives the reader its socket; the hub owns both from now on. */
+void gw_hub_attach(hub_t *hub, struct gw_stream *reader, int fd);
+/* There will be no socket. */
+void gw_hub_abandon(hub_t *hub, struct gw_stream *reader);
+/* The document of a WAIT that was looked up; `text` is copied. */
+void gw_hub_say(hub_t *hub, struct gw_stream *reader, const char *text,
+                size_t len);
+
+/* Has a broker welcomed us, and does it still answer? */
+bool gw_hub_is_connected(const hub_t *hub);
+/* The newest GRAPHS, one reference; NULL before the first. */
+leat_value *gw_hub_graphs(hub_t *hub);
+
+#endif

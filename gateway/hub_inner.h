@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hub_inner.h: the hub's own state, shared by hub.c (the loop and the
+ * streams) and hub_call.c (what goes to the broker and comes back).
+ */
+#ifndef GATEWAY_HUB_INNER_H
+#define GATEWAY_HUB_INNER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "common/mbox.h"
+#include "gateway/call.h"
+#include "gateway/hub.h"
+#include "gateway/hub_run.h"
+#include "gateway/uplink.h"
+
+enum note_kind {
+    NOTE_ASK,
+    NOTE_JOIN,
+    NOTE_ATTACH,
+    NOTE_ABANDON,
+    NOTE_SAY,
+    NOTE_DRAIN,
+    NOTE_STOP,
+};
+
+/* What another thread puts in the hub's box. */
+struct note {
+    enum note_kind kind;
+    int fd;
+    const struct gw_ask *ask;  /* the asker sleeps until it is answered */
+    struct gw_ticket *ticket;
+    struct gw_stream *stream;
+    size_t len;
+    char text[];
+};
+
+struct hub {
+    uint32_t magic;
+    struct gw_hub_notes notes;
+    pthread_t thread;
+    bool started;
+    bool draining;
+    bool stopping;
+    bool more;                 /* something was left for the next turn */
+    int epoll;
+    int64_t now_ms;
+    int64_t heartbeat_ms;
+    int64_t stall_ms;
+    mbox_t *box;
+    gw_uplink_t *uplink;
+    struct gw_timers timers;
+    struct gw_timer tick;
+    struct gw_runs runs;
+    struct gw_calls calls;
+    struct gw_stream *streams; /* all of them */
+    struct gw_stream *dirty;   /* those to write or to free */
+    atomic_bool connected;
+    pthread_mutex_t graphs_lock;
+    leat_value *graphs;        /* the only thing others read */
+};
+
+void gw_hub_adopt(struct hub *hub, struct gw_stream *s);
+/* A reader that has no socket is not wanted any more. */
+void gw_hub_drop_reader(struct hub *hub, struct gw_stream *s);
+/* The client closed: cancels its run if it asked for that. */
+void gw_hub_reader_gone(struct hub *hub, struct gw_stream *s);
+void gw_hub_mark_stream(void *self, struct gw_stream *s);
+void gw_hub_cut_stream(void *self, struct gw_stream *s, const char *why);
+
+#endif
