@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * req.c: requests by way of civetweb. An answer is put together whole and
+ * written once. Every answer closes its connection: an idle connection would
+ * hold one of the pool's threads, and with clients that keep theirs open the
+ * pool would soon be full of them.
+ */
+#include "gateway/req.h"
+
+#include <civetweb.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "gateway/auth.h"
+#include "gateway/stores.h"
+
+/* A body must arrive in this time, plus what so many bytes a second take. */
+#define BODY_MS 10000
+#define BODY_RATE 65536
+#define HEAD_MAX ((size_t)256 << 10)
+#define REPLY_MAX ((size_t)2 << 30)
+
+struct gw_text {
+    struct gw_text *next;
+    char text[];
+};
+
+void gw_req_init(struct gw_req *r, struct gw_app *app,
+                 struct mg_connection *conn)
+{
+    must(r != NULL && app != NULL);
+    *r = (struct gw_req){.app = app,
+                         .conn = conn,
+                         .owner = "",
+                         .noted_fd = -1,
+                         .started_us = clock_mono_us()};
+    buf_init(&r->headers, HEAD_MAX);
+}
+
+void gw_req_fini(struct gw_req *r)
+{
+    must(r != NULL);
+    while (r->texts != NULL) {
+        struct gw_text *gone = r->texts;
+        r->texts = gone->next;
+        free(gone);
+    }
+    leat_drop(r->body);
+    r->body = NULL;
+    buf_fini(&r->headers);
+    if (r->store != NULL) {
+        gw_stores_give(r->app->stores, r->store);
+        r->store = NULL;
+    }
+}
+
+/* ---- in
+ * ----------------------------------------------------------------------- */
+
+static const struct mg_request_info *info_of(const struct gw_req *r)
+{
+    return mg_get_request_info(r->conn);
+}
+
+const char *gw_req_method(const struct gw_req *r)
+{
+    const char *method = info_of(r)->request_method;
+    return method == NULL ? "" : method;
+}
+
+const char *gw_req_uri(const struct gw_req *r)
+{
+    const char *uri = info_of(r)->local_uri_raw;
+    return uri == NULL ? "" : uri;
+}
+
+const char *gw_req_header(const struct gw_req *r, const char *name)
+{
+    return mg_get_header(r->conn, name);
+}
+
+void gw_req_headers(const struct gw_req *r,
+                    void (*take)(void *arg, const char *name,
+                                 const char *value),
+                    void *arg)
+{
+    const struct mg_request_info *info = info_of(r);
+    for (int i = 0; i < info->num_headers; i++) {
+        take(arg, info->http_headers[i].name, info->http_headers[i].value);
+    }
+}
+
+const char *gw_req_param(const struct gw_req *r, const char *name)
+{
+    const char *value = gw_route_param(r->route, &r->path, name);
+    must(value != NULL);
+    return value;
+}
+
+bool gw_req_has_param(const struct gw_req *r, const char *name)
+{
+    return gw_route_param(r->route, &r->path, name) != NULL;
+}
+
+bool gw_req_id(const struct gw_req *r, const char *name, struct id *out,
+               struct err *err)
+{
+    return id_parse(gw_req_param(r, name), out) ||
+           err_set(err, ERR_INVALID, "%s: must be a UUID", name);
+}
+
+static char *keep_text(struct gw_req *r, const char *from, size_t len)
+{
+    struct gw_text *t = base_zalloc(sizeof(*t) + len + 1);
+    memcpy(t->text, from, len);
+    t->next = r->texts;
+    r->texts = t;
+    return t->text;
+}
+
+/* The next pair of the query with that name, decoded; NULL: no more. */
+static const char *next_value(struct gw_req *r, const char **at,
+                              const char *name)
+{
+    while (*at != NULL && **at != '\0') {
+        const char *pair = *at;
+        size_t len = strcspn(pair, "&");
+        *at = pair[len] == '\0' ? NULL : pair + len + 1;
+        char *key = keep_text(r, pair, len);
+        char *value = strchr(key, '=');
+        if (value != NULL) {
+            *value++ = '\0';
+        }
+        if (!gw_route_decode(key, true) || strcmp(key, name) != 0) {
+            continue;
+        }
+        if (value != NULL && *value != '\0' && gw_route_decode(value, true)) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+const char *gw_req_query(struct gw_req *r, const char *name)
+{
+    const char *at = info_of(r)->query_string;
+    return next_value(r, &at, name);
+}
+
+bool gw_req_query_bool(struct gw_req *r, const char *name, bool fallback,
+                       bool *out, struct err *err)
+{
+    static const char *const yes[] = {"true", "1", "yes"};
+    static const char *const no[] = {"false", "0", "no"};
+    const char *value = gw_req_query(r, name);
+    *out = fallback;
+    if (value == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(yes); i++) {
+        if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+            *out = strcasecmp(value, yes[i]) == 0;
+            return true;
+        }
+    }
+    return err_set(err, ERR_INVALID, "%s: must be true or false", name);
+}
+
+bool gw_req_query_int(struct gw_req *r, const char *name, struct gw_range range,
+                      int64_t *out, struct err *err)
+{
+    const char *value = gw_req_query(r, name);
+    *out = range.fallback;
+    if (value == NULL) {
+        return true;
+    }
+    char *end = NULL;
+    errno = 0;
+    long long n = strtoll(value, &end, 10);
+    if (errno != 0 || *end != '\0' || end == value || n < range.min ||
+        n > range.max) {
+        return err_set(err, ERR_INVALID,
+                       "%s: must be a whole number from %" PRId64
+                       " to %" PRId64,
+                       name, range.min, range.max);
+    }
+    *out = n;
+    return true;
+}
+
+static void add_words(leat_writer *w, const char *value)
+{
+    while (*value != '\0') {
+        size_t len = strcspn(value, ",");
+        if (len > 0) {
+            leat_write_string_n(w, value, len);
+        }
+        value += len + (value[len] == ',');
+    }
+}
+
+/* One value of the parameter: a JSON list, or words joined by commas. */
+static bool add_value(leat_writer *w, const char *name, const char *value,
+                      struct err *err)
+{
+    if (value[0] != '[') {
+        add_words(w, value);
+        return true;
+    }
+    leat_value *list = NULL;
+    if (!json_parse(value, strlen(value), NULL, &list, err)) {
+        return err_set(err, ERR_INVALID, "%s: is not a list", name);
+    }
+    bool ok = true;
+    leat_iter it = leat_iter_of(leat_view_of(list));
+    while (ok && leat_next(&it)) {
+        ok = leat_type_of(it.item) == LEAT_STRING;
+        if (ok) {
+            leat_write_view(w, it.item);
+        }
+    }
+    leat_drop(list);
+    return ok ||
+           err_set(err, ERR_INVALID, "%s: must be a list of strings", name);
+}
+
+bool gw_req_query_list(struct gw_req *r, const char *name, leat_value **out,
+                       struct err *err)
+{
+    const char *at = info_of(r)->query_string;
+    const char *value;
+    leat_writer *w = leat_writer_new();
+    leat_write_list(w);
+    while ((value = next_value(r, &at, name)) != NULL) {
+        if (!add_value(w, name, value, err)) {
+            leat_writer_destroy(&w);
+            return false;
+        }
+    }
+    leat_write_end(w);
+    *out = leat_writer_finish(&w);
+    if (leat_count(leat_view_of(*out)) == 0) {
+        leat_drop(*out);
+        *out = NULL;
+    }
+    return true;
+}
+
+/* ---- the body
+ * ----------------------------------------------------------------- */
+
+static bool too_large(struct err *err, int64_t limit)
+{
+    return err_set(err, ERR_TOO_LARGE,
+                   "the body is larger than %" PRId64 " bytes", limit);
+}
+
+static bool read_body(struct gw_req *r, struct buf *body, struct err *err)
+{
+    int64_t limit = conf_bytes(r->app->conf, CONF_BODY_BYTES);
+    int64_t start = clock_mono_ms();
+    long long announced = info_of(r)->content_length;
+    if (announced > limit) {
+        return too_large(err, limit);
+    }
+    for (;;) {
+        if (announced >= 0 && (long long)body->len == announced) {
+            return true;
+        }
+        size_t want = announced >= 0 ? (size_t)announced - body->len : 16384;
+        char *to = buf_reserve(body, min_size(want, 262144));
+        if (to == NULL) {
+            return too_large(err, limit);
+        }
+        int n = mg_read(r->conn, to, min_size(want, 262144));
+        if (n < 0 || (n == 0 && announced >= 0)) {
+            return err_set(err, ERR_BAD_REQUEST, "the body did not arrive");
+        }
+        if (n == 0) {
+            return true;
+        }
+        buf_added(body, (size_t)n);
+        int64_t allowed = BODY_MS + (int64_t)body->len * 1000 / BODY_RATE;
+        if (clock_mono_ms() - start > allowed) {
+            return err_set(err, ERR_BAD_REQUEST, "the body came too slowly");
+        }
+    }
+}
+
+static bool parse_body(struct gw_req *r, const struct buf *body,
+                       struct err *err)
+{
+    struct value_limits limits = {
+        .depth_max = (unsigned)min_i64(conf_int(r->app->conf, CONF_JSON_DEPTH),
+                                       LEAT_DEPTH_MAX),
+    };
+    bool blank = true;
+    for (size_t i = 0; i < body->len && blank; i++) {
+        blank = strchr(" \t\r\n", body->data[i]) != NULL;
+    }
+    if (blank && (r->route->flags & GW_MAYBE_JSON) != 0) {
+        r->body = leat_new_object(0, NULL, NULL);
+        return true;
+    }
+    if (blank) {
+        return err_set(err, ERR_BAD_JSON, "the body is empty, it must be JSON");
+    }
+    return json_parse(body->data, body->len, &limits, &r->body, err);
+}
+
+bool gw_req_read_json(struct gw_req *r, struct err *err)
+{
+    must(r != NULL && r->body == NULL);
+    struct buf body;
+    buf_init(&body, (size_t)conf_bytes(r->app->conf, CONF_BODY_BYTES));
+    bool ok = read_body(r, &body, err) && parse_body(r, &body, err);
+    buf_fini(&body);
+    return ok;
+}
+
+store_t *gw_req_store(struct gw_req *r, struct err *err)
+{
+    if (r->store == NULL) {
+        r->store = gw_stores_take(r->app->stores, err);
+    }
+    return r->store;
+}
+
+/* ---- out
+ * ---------------------------------------------------------------------- */
+
+void gw_req_add_header(struct gw_req *r, const char *name, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    bool ok = buf_printf(&r->headers, "%s: ", name) &&
+              buf_vprintf(&r->headers, fmt, ap) &&
+              buf_puts(&r->headers, "\r\n");
+    va_end(ap);
+    must(ok);
+}
+
+static const char *reason(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } reasons[] = {
+        {200, "OK"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+    };
+    for (size_t i = 0; i < COUNT_OF(reasons); i++) {
+        if (reasons[i].status == status) {
+            return reasons[i].text;
+        }
+    }
+    return "Status";
+}
+
+static bool put_date(struct buf *out)
+{
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    struct tm tm;
+    char text[64];
+    if (gmtime_r(&now, &tm) == NULL ||
+        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0) {
+        return true;
+    }
+    return buf_printf(out, "Date: %s\r\n", text);
+}
+
+static void put_head(struct gw_req *r, int status, struct buf *out)
+{
+    bool ok = buf_printf(out, "HTTP/1.1 %d %s\r\n", status, reason(status)) &&
+              put_date(out) && gw_auth_cors(r, out) &&
+              buf_append(out, r->headers.data, r->headers.len) &&
+              buf_puts(out, "Connection: close\r\n");
+    must(ok);
+}
+
+bool gw_req_reply(struct gw_req *r, int status, const char *type,
+                  const void *body, size_t len)
+{
+    must(r != NULL && r->status == 0);
+    struct buf out;
+    buf_init(&out, REPLY_MAX);
+    r->status = status;
+    put_head(r, status, &out);
+    bool has_body = strcmp(gw_req_method(r), "HEAD") != 0;
+    bool ok = true;
+    if (type != NULL) {
+        ok = buf_printf(&out, "Content-Type: %s\r\n", type);
+    }
+    if (status != 204) {
+        ok = ok && buf_printf(&out, "Content-Length: %zu\r\n", len);
+    }
+    ok = ok && buf_puts(&out, "\r\n");
+    if (has_body && len > 0) {
+        ok = ok && buf_append(&out, body, len);
+    }
+    must(ok);
+    if (mg_write(r->conn, out.data, out.len) < (int)out.len) {
+        log_debug("http.gone", "status=%d", status);
+    }
+    buf_fini(&out);
+    return true;
+}
+
+bool gw_req_json(struct gw_req *r, leat_view v)
+{
+    struct buf text;
+    buf_init(&text, REPLY_MAX / 2);
+    if (!json_write(v, &text)) {
+        buf_fini(&text);
+        struct err err = ERR_INIT;
+        (void)err_set(&err, ERR_INTERNAL, "the answer is too large");
+        gw_req_error(r, &err);
+        return true;
+    }
+    bool done = gw_req_reply(r, 200, "application/json", text.data, text.len);
+    buf_fini(&text);
+    return done;
+}
+
+bool gw_req_json_take(struct gw_req *r, leat_value *v)
+{
+    bool done = gw_req_json(r, leat_view_of(v));
+    leat_drop(v);
+    return done;
+}
+
+void gw_req_error(struct gw_req *r, const struct err *err)
+{
+    must(r != NULL && err != NULL);
+    int status = err_status(err->code);
+    struct buf text;
+    buf_init(&text, HEAD_MAX);
+    bool ok = buf_puts(&text, "{\"detail\":") &&
+              json_write_string(err->text, strlen(err->text), &text) &&
+              buf_putc(&text, '}');
+    must(ok);
+    if (status == 503) {
+        gw_req_add_header(r, "Retry-After", "1");
+    }
+    if (status >= 500) {
+        log_error("http.failed", "status=%d method=%s uri=%s error=%s", status,
+                  gw_req_method(r), LOG_Q(gw_req_uri(r)), LOG_Q(err->text));
+    }
+    (void)gw_req_reply(r, status, "application/json", text.data, text.len);
+    buf_fini(&text);
+}
+
+void gw_req_head(struct gw_req *r, int status, const char *type,
+                 struct buf *out)
+{
+    must(r->status == 0);
+    put_head(r, status, out);
+    buf_reset(&r->headers);
+    bool ok = true;
+    if (type != NULL) {
+        ok = buf_printf(out,
+                        "Content-Type: %s\r\nCache-Control: no-store\r\n"
+                        "X-Accel-Buffering: no\r\n"
+                        "Transfer-Encoding: chunked\r\n",
+                        type);
+    }
+    must(ok && buf_puts(out, "\r\n"));
+}

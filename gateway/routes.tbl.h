@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every route once, in the order of the API.
+ * ROUTE(method, path, handler, flags)
+ *   flags: GW_OPEN needs no key; GW_JSON has a JSON body, GW_MAYBE_JSON may
+ *          have one (an empty body counts as {}); GW_STREAM answers with a
+ *          stream, so HEAD does not find it
+ * A segment in braces takes any one segment; a fixed segment wins over it.
+ */
+ROUTE(GET, "/", system_root, GW_OPEN)
+ROUTE(GET, "/ok", system_ok, GW_OPEN)
+ROUTE(GET, "/info", system_info, GW_OPEN)
+ROUTE(GET, "/health", system_health, GW_OPEN)
+ROUTE(GET, "/ready", system_ready, GW_OPEN)
+ROUTE(GET, "/live", system_live, GW_OPEN)
+ROUTE(GET, "/metrics", system_metrics, 0)
+
+ROUTE(POST, "/assistants/search", assistants_search, GW_MAYBE_JSON)
+ROUTE(POST, "/assistants/count", assistants_count, GW_MAYBE_JSON)
+ROUTE(GET, "/assistants/{assistant_id}", assistants_get, 0)
+
+ROUTE(POST, "/threads", threads_create, GW_MAYBE_JSON)
+ROUTE(GET, "/threads/{thread_id}", threads_get, 0)
+ROUTE(DELETE, "/threads/{thread_id}", threads_delete, 0)
+ROUTE(GET, "/threads/{thread_id}/state", threads_state, 0)
+ROUTE(GET, "/threads/{thread_id}/state/{checkpoint_id}", threads_state, 0)
+ROUTE(POST, "/threads/{thread_id}/state/checkpoint", threads_state_at, GW_JSON)
+ROUTE(GET, "/threads/{thread_id}/history", threads_history, 0)
+ROUTE(POST, "/threads/{thread_id}/history", threads_history_post,
+      GW_MAYBE_JSON)
+
+ROUTE(POST, "/threads/{thread_id}/runs", runs_create, GW_JSON)
+ROUTE(GET, "/threads/{thread_id}/runs", runs_list, 0)
+ROUTE(POST, "/threads/{thread_id}/runs/stream", runs_stream, GW_JSON)
+ROUTE(POST, "/threads/{thread_id}/runs/wait", runs_wait, GW_JSON)
+ROUTE(GET, "/threads/{thread_id}/runs/{run_id}", runs_get, 0)
+ROUTE(DELETE, "/threads/{thread_id}/runs/{run_id}", runs_delete, 0)
+ROUTE(GET, "/threads/{thread_id}/runs/{run_id}/join", runs_join, GW_STREAM)
+ROUTE(GET, "/threads/{thread_id}/runs/{run_id}/stream", runs_join_stream, GW_STREAM)
+ROUTE(POST, "/threads/{thread_id}/runs/{run_id}/cancel", runs_cancel, 0)
+
+ROUTE(POST, "/runs", runs_create, GW_JSON)
+ROUTE(POST, "/runs/stream", runs_stream, GW_JSON)
+ROUTE(POST, "/runs/wait", runs_wait, GW_JSON)
+ROUTE(GET, "/runs/{run_id}/join", runs_join, GW_STREAM)
+ROUTE(GET, "/runs/{run_id}/stream", runs_join_stream, GW_STREAM)

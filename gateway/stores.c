@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stores.c: a stack of idle handles under a lock, and the transport of their
+ * writes: one STORE_CALL through the hub, its caller sleeps meanwhile.
+ */
+#include "gateway/stores.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define CALL_WAIT_MS 30000
+#define OPEN_WAIT_MS 5000
+#define IDLE_MAX 64
+
+struct gw_stores {
+    pthread_mutex_t lock;
+    const conf_t *conf;
+    hub_t *hub;
+    store_t *idle[IDLE_MAX];
+    size_t idle_count;
+    size_t out_count;
+};
+
+static bool call_vault(void *self, const char *op, const leat_value *args,
+                       leat_value **result, struct err *err)
+{
+    struct gw_stores *s = self;
+    leat_value *body = leat_pack("{s:s, s:W}", "op", op, "args", args);
+    struct gw_ask ask = {
+        .type = WIRE_STORE_CALL, .body = body, .wait_ms = CALL_WAIT_MS};
+    struct gw_answer answer = {.body = NULL};
+    bool ok = gw_hub_ask(s->hub, &ask, &answer, err);
+    leat_drop(body);
+    if (!ok) {
+        return false;
+    }
+    leat_view view = leat_get(leat_view_of(answer.body), "result");
+    *result = leat_type_of(view) == LEAT_MISSING ? NULL : leat_value_of(view);
+    leat_drop(answer.body);
+    return true;
+}
+
+gw_stores_t *gw_stores_new(const conf_t *conf, hub_t *hub)
+{
+    must(conf != NULL && hub != NULL);
+    gw_stores_t *s = base_zalloc(sizeof(*s));
+    s->conf = conf;
+    s->hub = hub;
+    must(pthread_mutex_init(&s->lock, NULL) == 0);
+    return s;
+}
+
+void gw_stores_destroy(gw_stores_t **p)
+{
+    must(p != NULL);
+    gw_stores_t *s = *p;
+    *p = NULL;
+    if (s == NULL) {
+        return;
+    }
+    must(s->out_count == 0);
+    for (size_t i = 0; i < s->idle_count; i++) {
+        store_destroy(&s->idle[i]);
+    }
+    must(pthread_mutex_destroy(&s->lock) == 0);
+    free(s);
+}
+
+store_t *gw_stores_take(gw_stores_t *s, struct err *err)
+{
+    must(s != NULL);
+    store_t *store = NULL;
+    must(pthread_mutex_lock(&s->lock) == 0);
+    s->out_count++;
+    if (s->idle_count > 0) {
+        store = s->idle[--s->idle_count];
+    }
+    must(pthread_mutex_unlock(&s->lock) == 0);
+    if (store != NULL) {
+        return store;
+    }
+    struct store_conf conf = {
+        .url = conf_str(s->conf, CONF_STORE),
+        .role = STORE_CLIENT,
+        .wait_ms = OPEN_WAIT_MS,
+        .call = call_vault,
+        .call_self = s,
+    };
+    store = store_open(&conf, err);
+    if (store == NULL) {
+        must(pthread_mutex_lock(&s->lock) == 0);
+        s->out_count--;
+        must(pthread_mutex_unlock(&s->lock) == 0);
+    }
+    return store;
+}
+
+void gw_stores_give(gw_stores_t *s, store_t *store)
+{
+    must(s != NULL && store != NULL);
+    must(pthread_mutex_lock(&s->lock) == 0);
+    must(s->out_count > 0);
+    s->out_count--;
+    if (s->idle_count < IDLE_MAX) {
+        s->idle[s->idle_count++] = store;
+        store = NULL;
+    }
+    must(pthread_mutex_unlock(&s->lock) == 0);
+    if (store != NULL) {
+        store_destroy(&store);
+    }
+}
