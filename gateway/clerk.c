@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clerk.c: a mailbox of small jobs and one store handle. A job that fails for
+ * want of the store is tried again; the newest list of graphs replaces older
+ * ones.
+ */
+#include "gateway/clerk.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mbox.h"
+#include "gateway/stores.h"
+
+#define CLERK_MAGIC LEAT_MAGIC(0x9a7e0007)
+#define BOX_LIMIT 1000000
+#define AGAIN_MS 500
+
+struct job {
+    leat_value *graphs;       /* make their assistants; or NULL */
+    struct gw_stream *stream; /* look up its document; or NULL */
+    struct id run;
+    struct id thread;
+};
+
+struct gw_clerk {
+    uint32_t magic;
+    struct gw_app *app;
+    mbox_t *box;
+    pthread_t thread;
+    bool started;
+    leat_value *config; /* LANGGRAPH_CONFIG: graph id -> config */
+    leat_value *graphs; /* whose assistants are still to be made */
+};
+
+static bool read_config(gw_clerk_t *c, struct err *err)
+{
+    const char *text = getenv("LANGGRAPH_CONFIG");
+    if (text == NULL || *text == '\0') {
+        return true;
+    }
+    if (!json_parse(text, strlen(text), NULL, &c->config, err)) {
+        return err_wrap(err, "LANGGRAPH_CONFIG");
+    }
+    leat_iter it = leat_iter_of(leat_view_of(c->config));
+    bool ok = leat_type_of(leat_view_of(c->config)) == LEAT_OBJECT;
+    while (ok && leat_next(&it)) {
+        ok = leat_type_of(it.item) == LEAT_OBJECT;
+    }
+    return ok || err_set(err, ERR_INVALID,
+                         "LANGGRAPH_CONFIG: must be an object of objects, "
+                         "one for each graph");
+}
+
+gw_clerk_t *gw_clerk_new(struct err *err)
+{
+    gw_clerk_t *c = base_zalloc(sizeof(*c));
+    c->magic = CLERK_MAGIC;
+    c->box = mbox_new(BOX_LIMIT);
+    if (!read_config(c, err)) {
+        gw_clerk_destroy(&c);
+    }
+    return c;
+}
+
+static void drop_job(void *message)
+{
+    struct job *j = message;
+    leat_drop(j->graphs);
+    free(j);
+}
+
+void gw_clerk_destroy(gw_clerk_t **p)
+{
+    must(p != NULL);
+    gw_clerk_t *c = *p;
+    *p = NULL;
+    if (c == NULL) {
+        return;
+    }
+    check_magic(c, CLERK_MAGIC);
+    gw_clerk_stop(c);
+    mbox_destroy(&c->box, drop_job);
+    leat_drop(c->config);
+    leat_drop(c->graphs);
+    c->magic = 0;
+    free(c);
+}
+
+/* ---- system assistants
+ * ------------------------------------------------------------ */
+
+struct id gw_clerk_system_id(const char *graph_id)
+{
+    struct id space;
+    must(graph_id != NULL);
+    must(id_parse("6ba7b821-9dad-11d1-80b4-00c04fd430c8", &space));
+    return id_uuid5(&space, graph_id, strlen(graph_id));
+}
+
+bool gw_clerk_ensure(const gw_clerk_t *c, store_t *store, const char *graph_id,
+                     struct err *err)
+{
+    check_magic(c, CLERK_MAGIC);
+    leat_view conf = leat_get(leat_view_of(c->config), graph_id);
+    leat_view context = leat_get(conf, "context");
+    char *name = base_strdup(graph_id);
+    struct store_assistant a = {
+        .assistant_id = gw_clerk_system_id(graph_id),
+        .graph_id = name,
+        .name = name,
+        .metadata = leat_pack("{s:s}", "created_by", "system"),
+        .config = leat_with(conf, "context", NULL),
+        .context = leat_type_of(context) == LEAT_OBJECT ? leat_value_of(context)
+                                                        : NULL,
+    };
+    bool created = false;
+    bool ok = store_assistants_create(store, &a, &created, err);
+    if (ok && created) {
+        log_info("assistant.created", "graph=%s assistant=%s", LOG_Q(graph_id),
+                 ID_TEXT(&a.assistant_id));
+    }
+    leat_drop(a.metadata);
+    leat_drop(a.config);
+    leat_drop(a.context);
+    free(name);
+    return ok;
+}
+
+static bool ensure_all(gw_clerk_t *c, struct err *err)
+{
+    store_t *store = gw_stores_take(c->app->stores, err);
+    bool ok = store != NULL;
+    leat_view list = leat_get(leat_view_of(c->graphs), "graphs");
+    leat_iter it = leat_iter_of(list);
+    while (ok && leat_next(&it)) {
+        char *graph_id = value_strdup(leat_get(it.item, "id"));
+        ok = graph_id == NULL || gw_clerk_ensure(c, store, graph_id, err);
+        free(graph_id);
+    }
+    if (store != NULL) {
+        gw_stores_give(c->app->stores, store);
+    }
+    return ok;
+}
+
+/* ---- documents
+ * ---------------------------------------------------------------------- */
+
+static leat_value *document_of(store_t *store, const struct job *j)
+{
+    struct store_run run;
+    struct store_thread thread;
+    leat_value *document = NULL;
+    struct err err = ERR_INIT;
+    if (store_runs_get(store, &j->run, &run, &err)) {
+        if (run.error != NULL) {
+            document = leat_pack("{s:W}", "__error__", run.error);
+        }
+        store_run_fini(&run);
+    }
+    if (document == NULL &&
+        store_threads_get(store, &j->thread, &thread, &err)) {
+        document = leat_hold(thread.values);
+        store_thread_fini(&thread);
+    }
+    return document;
+}
+
+static void look_up(gw_clerk_t *c, const struct job *j)
+{
+    struct err err = ERR_INIT;
+    store_t *store = gw_stores_take(c->app->stores, &err);
+    leat_value *document = NULL;
+    if (store != NULL) {
+        document = document_of(store, j);
+        gw_stores_give(c->app->stores, store);
+    }
+    struct buf text;
+    buf_init(&text, (size_t)1 << 31);
+    if (document == NULL || !json_write(leat_view_of(document), &text)) {
+        buf_reset(&text);
+        must(buf_puts(&text, "null"));
+    }
+    gw_hub_say(c->app->hub, j->stream, text.data, text.len);
+    buf_fini(&text);
+    leat_drop(document);
+}
+
+/* ---- the thread
+ * ------------------------------------------------------------------------ */
+
+static void *clerk_main(void *arg)
+{
+    gw_clerk_t *c = arg;
+    struct job *j;
+    log_ctx_set("thread=clerk");
+    while ((j = mbox_wait(c->box, c->graphs == NULL ? -1 : AGAIN_MS)) != NULL ||
+           c->graphs != NULL) {
+        struct err err = ERR_INIT;
+        if (j != NULL && j->graphs != NULL) {
+            leat_drop(c->graphs);
+            c->graphs = j->graphs;
+            j->graphs = NULL;
+        }
+        if (j != NULL && j->stream != NULL) {
+            look_up(c, j);
+        }
+        if (j != NULL) {
+            drop_job(j);
+        }
+        if (c->graphs == NULL) {
+            continue;
+        }
+        bool made = ensure_all(c, &err);
+        if (!made) {
+            log_warn("assistants.waiting", "error=%s", LOG_Q(err.text));
+        }
+        if (made || atomic_load(&c->app->draining)) {
+            leat_drop(c->graphs);
+            c->graphs = NULL;
+        }
+    }
+    return NULL;
+}
+
+void gw_clerk_start(gw_clerk_t *c, struct gw_app *app)
+{
+    check_magic(c, CLERK_MAGIC);
+    must(!c->started && app->hub != NULL && app->stores != NULL);
+    c->app = app;
+    must(pthread_create(&c->thread, NULL, clerk_main, c) == 0);
+    c->started = true;
+}
+
+void gw_clerk_stop(gw_clerk_t *c)
+{
+    check_magic(c, CLERK_MAGIC);
+    mbox_close(c->box);
+    if (c->started) {
+        must(pthread_join(c->thread, NULL) == 0);
+        c->started = false;
+    }
+}
+
+static void put(gw_clerk_t *c, const struct job *like)
+{
+    struct job *j = base_memdup(like, sizeof(*like));
+    if (!mbox_put(c->box, j)) {
+        drop_job(j); /* closed: the process is ending */
+    }
+}
+
+void gw_clerk_on_graphs(void *self, const leat_value *graphs)
+{
+    put(self, &(struct job){.graphs = leat_hold(graphs)});
+}
+
+void gw_clerk_look_up(void *self, struct gw_stream *s)
+{
+    put(self, &(struct job){.stream = s, .run = s->run, .thread = s->thread});
+}

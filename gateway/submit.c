@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * submit.c: what a run is made of. A stateless run that its client waits for
+ * stays out of the store; everything else is a row before it is answered.
+ */
+#include "gateway/submit.h"
+
+#include <ctype.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "gateway/assistants.h"
+#include "gateway/server.h"
+
+#define NAME_MAX_LEN 128
+
+struct id gw_submit_thread_of(const struct id *run)
+{
+    static const char name[] = "thread";
+    return id_uuid5(run, name, sizeof(name) - 1);
+}
+
+/* ---- headers that become part of the run
+ * ------------------------------------------- */
+
+struct copying {
+    const char *const *patterns;
+    size_t count;
+    leat_writer *out;
+};
+
+static void copy_header(void *arg, const char *name, const char *value)
+{
+    static const char *const never[] = {"x-api-key", "x-tenant-id",
+                                        "x-service-key", "authorization"};
+    struct copying *c = arg;
+    char lower[NAME_MAX_LEN];
+    size_t n = strlen(name);
+    if (n >= sizeof(lower)) {
+        return;
+    }
+    for (size_t i = 0; i <= n; i++) {
+        lower[i] = (char)tolower((unsigned char)name[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(never); i++) {
+        if (strcmp(lower, never[i]) == 0) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        if (fnmatch(c->patterns[i], lower, FNM_CASEFOLD) == 0) {
+            leat_write_key(c->out, lower);
+            leat_write_string(c->out, value);
+            return;
+        }
+    }
+}
+
+static leat_value *headers_of(const struct gw_req *r)
+{
+    struct copying c = {.out = leat_writer_new()};
+    c.patterns = conf_list(r->app->conf, CONF_CONFIGURABLE_HEADERS, &c.count);
+    leat_write_object(c.out);
+    if (c.count > 0) {
+        gw_req_headers(r, copy_header, &c);
+    }
+    leat_write_end(c.out);
+    return leat_writer_finish(&c.out);
+}
+
+/* ---- preparing
+ * ------------------------------------------------------------------------ */
+
+static bool find_thread(struct gw_req *r, struct gw_submit *s,
+                        struct store_thread *t, struct err *err)
+{
+    *t = (struct store_thread){.status = ""};
+    if (s->stateless) {
+        s->make_thread = true;
+        s->thread_id = gw_submit_thread_of(&s->run_id);
+        return true;
+    }
+    if (store_threads_get(r->store, &s->thread_id, t, err)) {
+        return true;
+    }
+    *t = (struct store_thread){.status = ""};
+    if (err->code != ERR_NOT_FOUND) {
+        return false;
+    }
+    if (!s->spec.make_thread) {
+        return err_set(err, ERR_NOT_FOUND, "Thread with ID %s not found",
+                       ID_TEXT(&s->thread_id));
+    }
+    err_clear(err);
+    s->make_thread = true;
+    return true;
+}
+
+static void compose(struct gw_req *r, struct gw_submit *s,
+                    const struct store_assistant *a,
+                    const struct store_thread *t)
+{
+    leat_value *headers = headers_of(r);
+    struct gw_run_base base = {
+        .run_id = s->run_id,
+        .thread_id = s->thread_id,
+        .assistant_id = a->assistant_id,
+        .graph_id = a->graph_id,
+        .owner = r->owner,
+        .assistant_config = a->config,
+        .assistant_context = a->context,
+        .assistant_metadata = a->metadata,
+        .thread_config = t->config,
+        .thread_metadata = t->metadata,
+        .headers = leat_view_of(headers),
+        .temporary = s->stateless && !s->spec.keep_thread,
+        .answer = s->answer,
+    };
+    s->assistant_id = a->assistant_id;
+    s->graph_id = base_strdup(a->graph_id);
+    s->kwargs = gw_runspec_kwargs(&s->spec, &base);
+    s->metadata = gw_runspec_metadata(&s->spec, &base);
+    leat_drop(headers);
+}
+
+/* Nobody can tell the difference when it is not stored. */
+static bool may_stay_in_memory(const struct gw_submit *s)
+{
+    return s->stateless && !s->spec.keep_thread &&
+           s->answer != GW_ANSWER_BACKGROUND && s->spec.after_ms == 0 &&
+           leat_type_of(s->spec.webhook) == LEAT_MISSING;
+}
+
+bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
+                       struct gw_submit *s, struct err *err)
+{
+    must(r != NULL && r->body != NULL && s != NULL);
+    *s = (struct gw_submit){.answer = answer, .run_id = id_uuid7()};
+    s->stateless = !gw_req_has_param(r, "thread_id");
+    leat_value *body = r->body;
+    r->body = NULL;
+    if (!gw_runspec_parse(body, &s->spec, err) ||
+        (!s->stateless && !gw_req_id(r, "thread_id", &s->thread_id, err)) ||
+        (answer != GW_ANSWER_BACKGROUND && !gw_server_has_room(r, err))) {
+        return false;
+    }
+    struct store_assistant a;
+    struct store_thread t;
+    if (!gw_assistants_resolve(r, s->spec.assistant, &a, err)) {
+        return false;
+    }
+    bool ok = find_thread(r, s, &t, err);
+    if (ok) {
+        s->stored = !may_stay_in_memory(s);
+        compose(r, s, &a, &t);
+        (void)clock_to_iso(clock_wall_us(), s->created_at);
+        store_thread_fini(&t);
+    }
+    store_assistant_fini(&a);
+    return ok;
+}
+
+void gw_submit_fini(struct gw_submit *s)
+{
+    must(s != NULL);
+    gw_runspec_fini(&s->spec);
+    free(s->graph_id);
+    leat_drop(s->kwargs);
+    leat_drop(s->metadata);
+    *s = (struct gw_submit){.reader = NULL};
+}
+
+/* ---- sending
+ * ----------------------------------------------------------------------------
+ */
+
+/* Graphs that are made with a config read it on state calls too. */
+static leat_value *thread_config(const struct gw_submit *s)
+{
+    leat_view configurable = leat_get(s->spec.config, "configurable");
+    if (s->stateless || leat_count(configurable) == 0) {
+        return NULL;
+    }
+    return leat_pack("{s:v}", "configurable", configurable);
+}
+
+static leat_value *body_of(const struct gw_req *r, const struct gw_submit *s)
+{
+    return leat_pack(
+        "{s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:s, s:W, s:W, s:b, s:?V, s:s}",
+        "graph_id", s->graph_id, "assistant_id", ID_TEXT(&s->assistant_id),
+        "strategy", s->spec.strategy, "after_ms", s->spec.after_ms, "stored",
+        (int)s->stored, "temporary",
+        (int)(s->stateless && !s->spec.keep_thread), "watched",
+        (int)(s->reader != NULL), "created_at", s->created_at, "kwargs",
+        s->kwargs, "metadata", s->metadata, "thread_make", (int)s->make_thread,
+        "thread_config", thread_config(s), "owner", r->owner);
+}
+
+bool gw_submit_send(struct gw_req *r, struct gw_submit *s, char status[16],
+                    struct err *err)
+{
+    must(r != NULL && s != NULL && s->kwargs != NULL);
+    struct gw_answer answer = {.body = NULL};
+    struct gw_ask ask = {
+        .type = WIRE_RUN_SUBMIT,
+        .run = s->run_id,
+        .thread = s->thread_id,
+        .body = body_of(r, s),
+        .wait_ms = conf_ms(r->app->conf, CONF_SUBMIT_WAIT),
+        .reader = s->reader,
+    };
+    bool ok = gw_hub_ask(r->app->hub, &ask, &answer, err);
+    leat_drop((leat_value *)(uintptr_t)ask.body);
+    s->reader = ok ? s->reader : NULL;
+    if (ok) {
+        char *text =
+            value_strdup(leat_get(leat_view_of(answer.body), "status"));
+        (void)base_copy(status, 16, text == NULL ? "pending" : text);
+        free(text);
+        leat_drop(answer.body);
+    }
+    return ok;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * submit.h: making a run, from a request to the broker's word that it has
+ * it. The three ways to make one (stream, wait, in the background) differ
+ * only in who listens.
+ */
+#ifndef GATEWAY_SUBMIT_H
+#define GATEWAY_SUBMIT_H
+
+#include "gateway/req.h"
+#include "gateway/runspec.h"
+
+struct gw_submit {
+    enum gw_run_answer answer;
+    struct gw_runspec spec;
+    struct id run_id;
+    struct id thread_id;
+    struct id assistant_id;
+    bool stateless;          /* no thread in the path */
+    bool stored;             /* false: lives in memory only */
+    bool make_thread;
+    char *graph_id;
+    leat_value *kwargs;
+    leat_value *metadata;
+    char created_at[40];
+    struct gw_stream *reader; /* NULL: in the background */
+};
+
+/* Checks the body and finds assistant and thread; nothing is made yet. */
+MUST_USE bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
+                                struct gw_submit *s, struct err *err);
+/* Hands the run to the broker and waits for its word. Afterwards the reader
+ * listens, or is gone with the error. `status` is the run's. */
+MUST_USE bool gw_submit_send(struct gw_req *r, struct gw_submit *s,
+                             char status[16], struct err *err);
+/* Also after a failed prepare. */
+void gw_submit_fini(struct gw_submit *s);
+
+/* The thread of a stateless run: every gateway knows it from the run's id. */
+struct id gw_submit_thread_of(const struct id *run);
+
+#endif
