@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INLINE_BYTES 512 /* stored forms up to this size stay in the body */
-
 /* ---- the right to write ---------------------------------------------------
  */
 
@@ -96,7 +94,7 @@ static bool put_channel(const struct put *p, const leat_iter *it,
         free(writer);
         return ok;
     }
-    if (value_packed_size(it->item) > INLINE_BYTES) {
+    if (value_packed_size(it->item) > STORE_INLINE_BYTES) {
         leat_write_string(p->body, p->c->id);
         return put_blob(p, channel, it->item);
     }

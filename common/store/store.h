@@ -422,6 +422,10 @@ struct store_write {
     struct id run_id; /* out: who wrote it */
 };
 
+/* A stored form larger than this is kept outside the row, once, and may be
+ * referred to by later checkpoints. */
+#define STORE_INLINE_BYTES 512
+
 /*
  * One checkpoint. `values` is channel -> stored form. Channel versions repeat
  * on forks, so a stored form is known by (thread, namespace, channel, id of

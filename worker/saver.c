@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the engine's checkpoints to the store's and back. A channel whose
+ * version has not changed since the checkpoint before is not stored again:
+ * the saver remembers for each namespace which checkpoint it last put or
+ * loaded, and where that one's large values are. Versions repeat on forks, so
+ * this holds only for a put whose parent is that very checkpoint.
+ */
+#include "worker/saver.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/stat.h"
+#include "common/store/store.h"
+#include "worker/vault.h"
+
+#define WRK_SAVER_MAGIC LEAT_MAGIC(0x3a7e0012)
+#define KNOWN_MAX 64 /* namespaces remembered; the oldest goes */
+#define OPEN_WAIT_MS                                                           \
+    10000 /* for a broker that is still making the database                    \
+           */
+
+/* What the last checkpoint of a namespace was. */
+struct known {
+    char *ns; /* NULL: unused */
+    char id[37];
+    leat_value *refs; /* channel -> checkpoint that stored it */
+    leat_value *versions;
+};
+
+struct wrk_saver {
+    uint32_t magic;
+    char *store_url;
+    struct wrk_vault_conf vault_conf;
+    char *broker;
+    pthread_mutex_t turn;
+    bool bound;
+    struct id thread;
+    struct id run;
+    uint16_t attempt;
+    char *owner;
+    store_t *store;
+    wrk_vault_t *vault;
+    size_t oldest; /* place in known that is used next */
+    struct known known[KNOWN_MAX];
+    struct graph_saver ops;
+    struct graph_items items;
+    atomic_bool stopped; /* any thread */
+};
+
+static bool on_load(void *self, const char *ns, const char *id,
+                    struct graph_saved *out, struct err *err);
+static bool on_list(void *self, const struct graph_query *q,
+                    struct graph_saved **out, size_t *n, struct err *err);
+static bool on_put(void *self, const struct graph_checkpoint *cp,
+                   struct err *err);
+static bool on_put_writes(void *self, const char *ns, const char *checkpoint_id,
+                          const struct graph_write *w, size_t n,
+                          struct err *err);
+static bool on_put_view(void *self, const char *ns, const char *checkpoint_id,
+                        const leat_value *view, struct err *err);
+static bool on_flush(void *self, struct err *err);
+static bool on_item_put(void *self, leat_view space, const char *key,
+                        const leat_value *value, struct err *err);
+static bool on_item_get(void *self, leat_view space, const char *key,
+                        leat_value **value, struct err *err);
+
+wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
+{
+    must(conf->store != NULL && conf->broker != NULL);
+    wrk_saver_t *s = base_zalloc(sizeof *s);
+    s->magic = WRK_SAVER_MAGIC;
+    s->store_url = base_strdup(conf->store);
+    s->broker = base_strdup(conf->broker);
+    s->vault_conf =
+        (struct wrk_vault_conf){.broker = s->broker,
+                                .frame_bytes = (size_t)conf->frame_bytes,
+                                .stopped = &s->stopped};
+    (void)pthread_mutex_init(&s->turn, NULL);
+    s->ops = (struct graph_saver){.self = s,
+                                  .load = on_load,
+                                  .list = on_list,
+                                  .put = on_put,
+                                  .put_writes = on_put_writes,
+                                  .put_view = on_put_view,
+                                  .flush = on_flush};
+    s->items =
+        (struct graph_items){.self = s, .put = on_item_put, .get = on_item_get};
+    return s;
+}
+
+static void known_fini(struct known *k)
+{
+    free(k->ns);
+    leat_drop(k->refs);
+    leat_drop(k->versions);
+    memset(k, 0, sizeof *k);
+}
+
+void wrk_saver_destroy(wrk_saver_t **p)
+{
+    wrk_saver_t *s = *p;
+    if (s == NULL) {
+        return;
+    }
+    check_magic(s, WRK_SAVER_MAGIC);
+    wrk_saver_unbind(s);
+    store_destroy(&s->store);
+    wrk_vault_destroy(&s->vault);
+    (void)pthread_mutex_destroy(&s->turn);
+    free(s->store_url);
+    free(s->broker);
+    s->magic = 0;
+    free(s);
+    *p = NULL;
+}
+
+/* ---- binding --------------------------------------------------------------
+ */
+
+static bool open_all(wrk_saver_t *s, struct err *err)
+{
+    if (s->vault == NULL) {
+        s->vault = wrk_vault_new(&s->vault_conf, err);
+    }
+    if (s->vault != NULL && s->store == NULL) {
+        const struct store_conf conf = {.url = s->store_url,
+                                        .role = STORE_CLIENT,
+                                        .wait_ms = OPEN_WAIT_MS,
+                                        .call = wrk_vault_call,
+                                        .call_self = s->vault};
+        s->store = store_open(&conf, err);
+    }
+    return s->store != NULL;
+}
+
+bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
+                    const struct id *run, uint16_t attempt, struct err *err)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    must((run == NULL) == (attempt == 0));
+    wrk_saver_unbind(s);
+    if (!open_all(s, err)) {
+        return false;
+    }
+    s->thread = *thread;
+    s->run = run == NULL ? (struct id){{0}} : *run;
+    s->attempt = attempt;
+    s->bound = true;
+    wrk_vault_bind(s->vault, &s->run, attempt);
+    return true;
+}
+
+void wrk_saver_unbind(wrk_saver_t *s)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    for (size_t i = 0; i < KNOWN_MAX; i++) {
+        known_fini(&s->known[i]);
+    }
+    s->oldest = 0;
+    s->bound = false;
+    free(s->owner);
+    s->owner = NULL;
+}
+
+void wrk_saver_own(wrk_saver_t *s, const char *owner)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    must(s->bound);
+    free(s->owner);
+    s->owner = owner == NULL ? NULL : base_strdup(owner);
+}
+
+const struct graph_saver *wrk_saver_ops(wrk_saver_t *s)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    return &s->ops;
+}
+
+const struct graph_items *wrk_saver_items(wrk_saver_t *s)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    return &s->items;
+}
+
+void wrk_saver_stop(wrk_saver_t *s)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    atomic_store(&s->stopped, true);
+}
+
+static wrk_saver_t *enter(void *self)
+{
+    wrk_saver_t *s = self;
+    check_magic(s, WRK_SAVER_MAGIC);
+    (void)pthread_mutex_lock(&s->turn);
+    must(s->bound);
+    return s;
+}
+
+static bool leave(wrk_saver_t *s, bool ok)
+{
+    (void)pthread_mutex_unlock(&s->turn);
+    return ok;
+}
+
+static struct store_place place(const wrk_saver_t *s, const char *ns)
+{
+    return (struct store_place){
+        .thread_id = s->thread, .ns = ns, .fence = {s->run, s->attempt}};
+}
+
+/* ---- where large values are -----------------------------------------------
+ */
+
+static struct known *find_known(wrk_saver_t *s, const char *ns)
+{
+    for (size_t i = 0; i < KNOWN_MAX; i++) {
+        if (s->known[i].ns != NULL && strcmp(s->known[i].ns, ns) == 0) {
+            return &s->known[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes the reference of refs, shares versions. */
+static void remember(wrk_saver_t *s, const char *ns, const char *id,
+                     const struct known *at)
+{
+    struct known *k = find_known(s, ns);
+    if (k == NULL) {
+        k = &s->known[s->oldest];
+        s->oldest = (s->oldest + 1) % KNOWN_MAX;
+    }
+    char *name = base_strdup(ns);
+    known_fini(k);
+    k->ns = name;
+    (void)base_copy(k->id, sizeof k->id, id);
+    k->refs = at->refs;
+    k->versions = leat_hold(at->versions);
+}
+
+/* The checkpoint that stored this version of a channel; missing: none did. */
+static leat_view stored_by(const struct known *before, leat_text channel,
+                           leat_view version)
+{
+    if (before == NULL ||
+        !leat_equal(version, leat_get_n(leat_view_of(before->versions),
+                                        channel.ptr, channel.len))) {
+        return (leat_view){NULL, NULL};
+    }
+    return leat_get_n(leat_view_of(before->refs), channel.ptr, channel.len);
+}
+
+/* A checkpoint's values as they are sent, and where they will be. */
+struct split {
+    leat_value *values; /* null where refs names the channel */
+    leat_value *refs;   /* of the put */
+    leat_value *after;  /* refs when it is stored */
+};
+
+static void split(const struct known *before, const struct graph_checkpoint *cp,
+                  struct split *out)
+{
+    leat_writer *values = leat_writer_new();
+    leat_writer *refs = leat_writer_new();
+    leat_writer *after = leat_writer_new();
+    leat_write_object(values);
+    leat_write_object(refs);
+    leat_write_object(after);
+    leat_view versions = leat_view_of(cp->channel_versions);
+    for (leat_iter it = leat_iter_of(leat_view_of(cp->channel_values));
+         leat_next(&it);) {
+        leat_view by = stored_by(before, it.key,
+                                 leat_get_n(versions, it.key.ptr, it.key.len));
+        leat_write_key_n(values, it.key.ptr, it.key.len);
+        if (leat_type_of(by) == LEAT_STRING) {
+            leat_write_null(values);
+            leat_write_key_n(refs, it.key.ptr, it.key.len);
+            leat_write_view(refs, by);
+            leat_write_key_n(after, it.key.ptr, it.key.len);
+            leat_write_view(after, by);
+            continue;
+        }
+        leat_write_view(values, it.item);
+        if (value_packed_size(it.item) > STORE_INLINE_BYTES) {
+            leat_write_key_n(after, it.key.ptr, it.key.len);
+            leat_write_string(after, cp->id);
+        }
+    }
+    leat_write_end(values);
+    leat_write_end(refs);
+    leat_write_end(after);
+    out->values = leat_writer_finish(&values);
+    out->refs = leat_writer_finish(&refs);
+    out->after = leat_writer_finish(&after);
+}
+
+/* ---- writing --------------------------------------------------------------
+ */
+
+static bool put(wrk_saver_t *s, const struct graph_checkpoint *cp,
+                struct err *err)
+{
+    struct known *before = find_known(s, cp->ns);
+    if (before != NULL && strcmp(before->id, cp->parent_id) != 0) {
+        before = NULL;
+    }
+    struct split parts;
+    split(before, cp, &parts);
+    struct store_checkpoint c = {.ts = (char *)(uintptr_t)cp->ts,
+                                 .run_id = s->run,
+                                 .values = parts.values,
+                                 .refs = parts.refs,
+                                 .versions = cp->channel_versions,
+                                 .seen = cp->versions_seen,
+                                 .metadata = cp->metadata,
+                                 .view = cp->view};
+    (void)base_copy(c.id, sizeof c.id, cp->id);
+    (void)base_copy(c.parent_id, sizeof c.parent_id, cp->parent_id);
+    const struct store_place at = place(s, cp->ns);
+    bool ok = store_checkpoints_put(s->store, &at, &c, err);
+    const struct known now = {.refs = parts.after,
+                              .versions = cp->channel_versions};
+    if (ok) {
+        remember(s, cp->ns, cp->id, &now);
+    } else {
+        leat_drop(parts.after);
+    }
+    leat_drop(parts.values);
+    leat_drop(parts.refs);
+    return ok;
+}
+
+static bool on_put(void *self, const struct graph_checkpoint *cp,
+                   struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    int64_t began_us = clock_mono_us();
+    bool ok = put(s, cp, err);
+    stat_observe_us(STAT_SAVE, clock_mono_us() - began_us);
+    return leave(s, ok);
+}
+
+static bool on_put_writes(void *self, const char *ns, const char *checkpoint_id,
+                          const struct graph_write *w, size_t n,
+                          struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    struct store_write *list = base_zalloc((n + 1) * sizeof *list);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(list[i].task_id, w[i].task_id, sizeof list[i].task_id);
+        list[i].index = w[i].index;
+        list[i].channel = (char *)(uintptr_t)w[i].channel;
+        list[i].value = (leat_value *)(uintptr_t)w[i].value;
+    }
+    const struct store_place at = place(s, ns);
+    const struct store_writes writes = {list, n};
+    bool ok = store_checkpoints_put_writes(s->store, &at, checkpoint_id,
+                                           &writes, err);
+    free(list);
+    return leave(s, ok);
+}
+
+static bool on_put_view(void *self, const char *ns, const char *checkpoint_id,
+                        const leat_value *view, struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    const struct store_place at = place(s, ns);
+    return leave(
+        s, store_checkpoints_put_view(s->store, &at, checkpoint_id, view, err));
+}
+
+static bool on_flush(void *self, struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    return leave(s, wrk_vault_flush(s->vault, err));
+}
+
+/* ---- reading --------------------------------------------------------------
+ */
+
+static void take_writes(struct store_checkpoint *c, struct graph_saved *out)
+{
+    out->writes = base_zalloc((c->write_count + 1) * sizeof *out->writes);
+    out->write_count = c->write_count;
+    for (size_t i = 0; i < c->write_count; i++) {
+        struct store_write *from = &c->writes[i];
+        struct graph_write *w = &out->writes[i];
+        memcpy(w->task_id, from->task_id, sizeof w->task_id);
+        w->index = (int)from->index;
+        w->channel = from->channel;
+        w->value = from->value;
+        from->channel = NULL;
+        from->value = NULL;
+    }
+}
+
+/* Moves what the store gave into the engine's struct; frees the rest. */
+static void take(struct store_checkpoint *c, struct graph_saved *out)
+{
+    memset(out, 0, sizeof *out);
+    out->found = true;
+    (void)base_copy(out->ns, sizeof out->ns, c->ns);
+    (void)base_copy(out->ts, sizeof out->ts, c->ts);
+    out->cp.ns = out->ns;
+    out->cp.ts = out->ts;
+    memcpy(out->cp.id, c->id, sizeof out->cp.id);
+    memcpy(out->cp.parent_id, c->parent_id, sizeof out->cp.parent_id);
+    out->cp.channel_values = leat_hold(c->values);
+    out->cp.channel_versions = leat_hold(c->versions);
+    out->cp.versions_seen = leat_hold(c->seen);
+    out->cp.metadata = leat_hold(c->metadata);
+    out->cp.view = leat_hold(c->view);
+    take_writes(c, out);
+    store_checkpoint_fini(c);
+}
+
+/* Reads come from the file: what was sent must be in it first. */
+static bool load(wrk_saver_t *s, const struct store_checkpoint_key *key,
+                 struct graph_saved *out, struct err *err)
+{
+    struct store_checkpoint c;
+    if (!wrk_vault_flush(s->vault, err) ||
+        !store_checkpoints_load(s->store, key, &c, &out->found, err)) {
+        return false;
+    }
+    if (out->found) {
+        const struct known now = {.refs = leat_hold(c.refs),
+                                  .versions = c.versions};
+        remember(s, key->ns, c.id, &now);
+        take(&c, out);
+    }
+    return true;
+}
+
+static bool on_load(void *self, const char *ns, const char *id,
+                    struct graph_saved *out, struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    memset(out, 0, sizeof *out);
+    const struct store_checkpoint_key key = {s->thread, ns, id};
+    return leave(s, load(s, &key, out, err));
+}
+
+static bool list(wrk_saver_t *s, const struct store_checkpoints_query *q,
+                 struct graph_saved **out, size_t *n, struct err *err)
+{
+    struct store_checkpoint *rows = NULL;
+    if (!wrk_vault_flush(s->vault, err) ||
+        !store_checkpoints_list(s->store, q, &rows, n, err)) {
+        return false;
+    }
+    *out = base_zalloc((*n + 1) * sizeof **out);
+    for (size_t i = 0; i < *n; i++) {
+        take(&rows[i], &(*out)[i]);
+    }
+    store_checkpoints_free(&rows, *n);
+    return true;
+}
+
+static bool on_list(void *self, const struct graph_query *q,
+                    struct graph_saved **out, size_t *n, struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    *out = NULL;
+    *n = 0;
+    const struct store_checkpoints_query rows = {.thread_id = s->thread,
+                                                 .ns = q->ns,
+                                                 .id = q->id,
+                                                 .before = q->before,
+                                                 .metadata = q->metadata,
+                                                 .limit = q->limit};
+    return leave(s, list(s, &rows, out, n, err));
+}
+
+/* ---- items ----------------------------------------------------------------
+ */
+
+static bool on_item_put(void *self, leat_view space, const char *key,
+                        const leat_value *value, struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    const struct store_item_key k = {s->owner, space, key};
+    return leave(s, value == NULL ? store_items_delete(s->store, &k, err)
+                                  : store_items_put(s->store, &k, value, err));
+}
+
+static bool on_item_get(void *self, leat_view space, const char *key,
+                        leat_value **value, struct err *err)
+{
+    wrk_saver_t *s = enter(self);
+    const struct store_item_key k = {s->owner, space, key};
+    struct store_item item;
+    bool found = false;
+    *value = NULL;
+    bool ok = store_items_get(s->store, &k, &item, &found, err);
+    if (ok && found) {
+        *value = leat_hold(item.value);
+        store_item_fini(&item);
+    }
+    return leave(s, ok);
+}

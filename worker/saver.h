@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * saver.h: checkpoints and items of a run as the engine wants them
+ * (worker/graph/engine.h): reads come straight from the store, writes go to
+ * the vault and are acknowledged later. One saver per executor, bound to one
+ * run after the other, for opening the database and a connection takes longer
+ * than many a run.
+ *
+ * The engine may call saver and items from several threads; they take turns.
+ */
+#ifndef LEAT_WORKER_SAVER_H
+#define LEAT_WORKER_SAVER_H
+
+#include "common/err.h"
+#include "common/id.h"
+#include "worker/graph/engine.h"
+
+typedef struct wrk_saver wrk_saver_t;
+
+struct wrk_saver_conf {
+    const char *store;   /* --store */
+    const char *broker;  /* base address of the broker in use */
+    int64_t frame_bytes; /* --frame-bytes */
+};
+
+/* Opens nothing yet. */
+wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf) MUST_USE;
+void wrk_saver_destroy(wrk_saver_t **p);
+
+/*
+ * The run whose checkpoints follow. `run` NULL and attempt 0: none (a state
+ * update; not fenced). Opens what is not open yet: ERR_UNAVAILABLE when the
+ * database is not there. What was not flushed before is given up.
+ */
+MUST_USE bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
+                             const struct id *run, uint16_t attempt,
+                             struct err *err);
+void wrk_saver_unbind(wrk_saver_t *s);
+/* Whose items: the run's owner; NULL: nobody's. Until the next bind. */
+void wrk_saver_own(wrk_saver_t *s, const char *owner);
+
+/* Good while the saver lives and is bound. */
+const struct graph_saver *wrk_saver_ops(wrk_saver_t *s);
+const struct graph_items *wrk_saver_items(wrk_saver_t *s);
+
+/* Ends every wait with ERR_CANCELLED, now and later. Any thread. */
+void wrk_saver_stop(wrk_saver_t *s);
+
+#endif
