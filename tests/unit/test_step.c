@@ -28,7 +28,7 @@ static void add_log(leat_graph *g)
 
 /* ---- parallel ----------------------------------------------------------- */
 
-/* b waits until c has run: only side by side do both end. */
+/* b waits until c's update is out: only side by side do both end. */
 static int gate = -1;
 
 static leat_value *node_waits(leat_context *ctx, leat_view state)
@@ -38,13 +38,14 @@ static leat_value *node_waits(leat_context *ctx, leat_view state)
     return log_of("b");
 }
 
-static leat_value *node_opens(leat_context *ctx, leat_view state)
+static void open_gate(struct rig *r, const struct graph_event *ev)
 {
     uint64_t one = 1;
-    (void)ctx;
-    (void)state;
-    EXPECT_EQ(write(gate, &one, sizeof one), sizeof one);
-    return log_of("c");
+    (void)r;
+    leat_view c = leat_get(leat_view_of(ev->payload), "c");
+    if (leat_type_of(c) != LEAT_MISSING) {
+        EXPECT_EQ(write(gate, &one, sizeof one), sizeof one);
+    }
 }
 
 static void build_parallel(leat_graph *g, leat_view config)
@@ -53,7 +54,7 @@ static void build_parallel(leat_graph *g, leat_view config)
     (void)config;
     add_log(g);
     leat_add_node(g, "b", node_waits);
-    leat_add_node(g, "c", node_opens);
+    leat_add_node(g, "c", node_a);
     leat_add_node(g, "d", node_a);
     leat_add_edge(g, LEAT_START, "b");
     leat_add_edge(g, LEAT_START, "c");
@@ -65,6 +66,7 @@ TEST(step_runs_nodes_side_by_side)
     struct rig r;
     gate = eventfd(0, EFD_CLOEXEC);
     rig_init(&r, build_parallel, GRAPH_MODE_UPDATES);
+    r.on_event = open_gate;
     rig_run(&r, "{\"log\":[]}");
     /* Shown as they end, applied in the order of their names. */
     EXPECT_STR(rig_log(&r), "updates {\"c\":{\"log\":[\"c\"]}}\n"
@@ -375,10 +377,12 @@ TEST(step_error_stops_siblings_and_keeps_what_is_done)
 
 /* ---- cancel ------------------------------------------------------------- */
 
+static atomic_bool running;
+
 static void *cancel_when_running(void *arg)
 {
     struct rig *r = arg;
-    EXPECT_SOON(atomic_load(&r->emitting) || gate == 1);
+    EXPECT_SOON(atomic_load(&running));
     graph_cancel_set(r->cancel);
     return NULL;
 }
@@ -386,7 +390,7 @@ static void *cancel_when_running(void *arg)
 static leat_value *node_sleeps(leat_context *ctx, leat_view state)
 {
     (void)state;
-    gate = 1;
+    atomic_store(&running, true);
     EXPECT(!leat_sleep_ms(ctx, 3600 * 1000));
     return NULL;
 }
@@ -394,7 +398,7 @@ static leat_value *node_sleeps(leat_context *ctx, leat_view state)
 static leat_value *node_polls(leat_context *ctx, leat_view state)
 {
     (void)state;
-    gate = 1;
+    atomic_store(&running, true);
     int fd = eventfd(0, EFD_CLOEXEC);
     EXPECT_EQ(leat_wait_fd(ctx, fd, POLLIN, 3600 * 1000), -1);
     close(fd);
@@ -423,7 +427,6 @@ static void expect_cancelled(leat_build_fn build)
 {
     struct rig r;
     pthread_t thread;
-    gate = 0;
     rig_init(&r, build, GRAPH_MODE_UPDATES);
     EXPECT_EQ(pthread_create(&thread, NULL, cancel_when_running, &r), 0);
     rig_run(&r, "{\"log\":[1]}");
