@@ -442,6 +442,19 @@ TEST(interrupt_command_shows_in_the_view)
     rig_fini(&r);
 }
 
+TEST(interrupt_commands_add_up_on_a_checkpoint)
+{
+    struct rig r;
+    rig_init(&r, build_asks, GRAPH_MODE_VALUES);
+    rig_run(&r, "{\"log\":[]}");
+    rig_command(&r, "{\"update\":{\"log\":[\"u\"]}}");
+    rig_command(&r, "{\"update\":{\"log\":[\"v\"]}}");
+    EXPECT_STR(rig_values(&r), "{\"log\":[\"u\",\"v\"]}");
+    rig_command(&r, "{\"resume\":1}");
+    EXPECT_STR(rig_output(&r), "{\"log\":[\"u\",\"v\",1,\"end\"]}");
+    rig_fini(&r);
+}
+
 static void checkpoint_at(struct rig *r, size_t index, char id[37])
 {
     struct graph_saved *list;

@@ -57,11 +57,12 @@ static bool parse_target(const struct graph *g, leat_view target,
 {
     if (leat_type_of(target) == LEAT_OBJECT) {
         leat_text name = leat_string(leat_get(target, "node"));
-        if (name.ptr == NULL || graph_node_get(g, name.ptr, name.len) == NULL) {
+        const char *text = name.ptr != NULL ? name.ptr : "";
+        const struct graph_node *to = graph_node_get(g, text, name.len);
+        if (to == NULL || to->hidden) {
             return graph_fault_set(f, "InvalidUpdateError",
                                    "Invalid node name %.*s in packet",
-                                   (int)name.len,
-                                   name.ptr != NULL ? name.ptr : "");
+                                   (int)name.len, text);
         }
         graph_writes_add(&out->writes, CHANNEL_TASKS, send_of(target));
         return true;

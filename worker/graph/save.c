@@ -215,26 +215,40 @@ static bool is_stored(const struct loop *l)
     return strcmp(l->cp.id, l->cp.saved_id) == 0;
 }
 
+/* What is kept of a task from now on. Commands add up on a checkpoint: the
+ * NULL task keeps what it had, but for an older answer. */
+static struct writes all_writes(struct loop *l, const char *task_id,
+                                const struct writes *more)
+{
+    struct writes all = {0};
+    if (strcmp(task_id, GRAPH_NULL_TASK) == 0) {
+        graph_pendings_to_writes(&l->pending, task_id, &all);
+    }
+    graph_writes_append(&all, more);
+    return all;
+}
+
 bool graph_save_writes(struct loop *l, const char *task_id,
                        const struct writes *w, struct fault *f)
 {
     struct err err = ERR_INIT;
-    if (saves_now(l) && is_stored(l) &&
-        !put_writes(l, task_id, w, &err)) {
-        return graph_fault_err(f, &err);
-    }
     graph_run_lock(l->run);
-    if (strcmp(task_id, GRAPH_NULL_TASK) != 0) {
-        graph_pendings_drop(&l->pending, task_id, PENDING_ANY);
-    } else {
-        graph_pendings_drop(&l->pending, task_id, WRITE_RESUME);
-    }
-    for (size_t i = 0; i < w->count; i++) {
-        graph_pendings_add(&l->pending, task_id, w->at[i].channel,
-                           w->at[i].value);
-    }
+    struct writes all = all_writes(l, task_id, w);
     graph_run_unlock(l->run);
-    return true;
+    bool fine = !saves_now(l) || !is_stored(l) ||
+                put_writes(l, task_id, &all, &err) ||
+                graph_fault_err(f, &err);
+    if (fine) {
+        graph_run_lock(l->run);
+        graph_pendings_drop(&l->pending, task_id, PENDING_ANY);
+        for (size_t i = 0; i < all.count; i++) {
+            graph_pendings_add(&l->pending, task_id, all.at[i].channel,
+                               all.at[i].value);
+        }
+        graph_run_unlock(l->run);
+    }
+    graph_writes_fini(&all);
+    return fine;
 }
 
 /* ---- at the end --------------------------------------------------------- */

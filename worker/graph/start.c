@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define RECURSION_DEFAULT 25
+#define LIMIT_MAX 1000000000
 
 /* ---- loading ------------------------------------------------------------ */
 
@@ -107,13 +108,19 @@ static bool load_saved(struct loop *l, struct graph_saved *out, bool *replay)
     return fine || graph_fault_err(&l->fault, &err);
 }
 
-static unsigned recursion_limit(const struct run *r)
+static bool set_limit(struct loop *l)
 {
-    int64_t n = leat_int(leat_get(r->req->config, "recursion_limit"), 0);
-    if (n == 0) {
-        n = r->req->recursion_limit;
+    const struct graph_request *req = l->run->req;
+    int64_t base = req->recursion_limit > 0 ? req->recursion_limit
+                                            : RECURSION_DEFAULT;
+    int64_t n = leat_int(leat_get(req->config, "recursion_limit"), base);
+    if (n < 1) {
+        return graph_fault_set(&l->fault, "ValueError",
+                               "recursion_limit must be at least 1");
     }
-    return n > 0 ? (unsigned)min_i64(n, 1000000) : RECURSION_DEFAULT;
+    l->limit = (unsigned)min_i64(n, LIMIT_MAX);
+    l->stop = l->step + (int)l->limit + 1;
+    return true;
 }
 
 static void take_saved(struct loop *l, const struct graph_saved *saved)
@@ -130,12 +137,26 @@ static void take_saved(struct loop *l, const struct graph_saved *saved)
     base_copy(l->prev_id, sizeof l->prev_id, saved->cp.parent_id);
 }
 
+/* What the apply behind the checkpoint changed: all that has its newest
+ * version. An edit by hand is no step and leaves that unknown. */
+static void recall_updated(struct loop *l)
+{
+    l->updated_known = graph_checkpoint_any_version(&l->cp) &&
+                       strcmp(l->cp.source, "update") != 0;
+    for (uint32_t c = 0; c < l->graph->channel_count; c++) {
+        l->updated[c] = l->updated_known &&
+                        l->cp.versions[c] == l->cp.version_max &&
+                        graph_channel_available(&l->channels, c);
+    }
+}
+
 enum loop_phase graph_start_load(struct loop *l)
 {
     struct graph_saved saved;
     bool replay;
     bool fine = load_saved(l, &saved, &replay);
     take_saved(l, &saved);
+    recall_updated(l);
     graph_saved_fini(&saved);
     if (!fine) {
         l->end = LOOP_FAILED;
@@ -147,8 +168,10 @@ enum loop_phase graph_start_load(struct loop *l)
     l->explicit_id = is_root(l) && named_checkpoint(l) != NULL;
     l->skip_done = !l->explicit_id;
     l->step = l->cp.step + 1;
-    l->limit = recursion_limit(l->run);
-    l->stop = l->step + (int)l->limit + 1;
+    if (!set_limit(l)) {
+        l->end = LOOP_FAILED;
+        return PHASE_ENDED;
+    }
     return PHASE_INPUT;
 }
 
@@ -232,9 +255,14 @@ static bool apply_null_writes(struct loop *l, bool *any)
     graph_pendings_to_writes(&l->pending, GRAPH_NULL_TASK, &w);
     *any = w.count > 0;
     const struct plan_writer writer = {.writes = &w};
+    bool *more = base_zalloc(l->graph->channel_count * sizeof *more);
     bool fine = w.count == 0 ||
-                graph_plan_apply(&l->channels, &l->cp, &writer, 1, NULL,
+                graph_plan_apply(&l->channels, &l->cp, &writer, 1, more,
                                  &l->fault);
+    for (uint32_t c = 0; c < l->graph->channel_count; c++) {
+        l->updated[c] = l->updated[c] || more[c];
+    }
+    free(more);
     graph_writes_fini(&w);
     l->planned = false;
     return fine;

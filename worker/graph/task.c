@@ -214,17 +214,17 @@ static bool write_states(struct writing *s, leat_view result)
 static bool write_send(struct writing *s, leat_view send)
 {
     leat_text name = leat_string(leat_get(send, "node"));
-    if (name.ptr == NULL ||
-        graph_node_get(s->w->graph, name.ptr, name.len) == NULL) {
-        if (name.ptr != NULL && name.len == strlen(LEAT_END) &&
-            memcmp(name.ptr, LEAT_END, name.len) == 0) {
-            return graph_fault_set(s->fault, "InvalidUpdateError",
-                                   "Cannot send a packet to the END node");
-        }
+    const char *text = name.ptr != NULL ? name.ptr : "";
+    const struct graph_node *n =
+        graph_node_get(s->w->graph, text, name.len);
+    if (leat_is(leat_get(send, "node"), LEAT_END)) {
+        return graph_fault_set(s->fault, "InvalidUpdateError",
+                               "Cannot send a packet to the END node");
+    }
+    if (n == NULL || n->hidden) {
         return graph_fault_set(s->fault, "InvalidUpdateError",
                                "Invalid node name %.*s in packet",
-                               (int)name.len,
-                               name.ptr != NULL ? name.ptr : "");
+                               (int)name.len, text);
     }
     graph_writes_add(s->out, CHANNEL_TASKS, leat_value_of(send));
     return true;

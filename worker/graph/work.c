@@ -182,6 +182,7 @@ static void attempt(struct work *w)
 {
     struct leat_context ctx;
     graph_context_init(&ctx, w);
+    w->calls = 0;
     graph_writes_clear(&w->task->writes);
     leat_value *result = run_node(w, &ctx);
     if (ctx.stop == CONTEXT_PARENT) {
