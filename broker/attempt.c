@@ -338,15 +338,20 @@ static bool count_loss(struct brk_core *core, struct brk_run *run, bool counts)
 
 bool brk_attempt_may_adopt(const struct brk_run *run, uint16_t attempt)
 {
-    return run->worker == NULL && run->attempt == attempt && attempt > 0 &&
+    /* Of a stateless run that was submitted again nobody but its worker knows
+     * how far it got. */
+    bool told = !run->stored && run->state == BRK_RUN_ADOPTING;
+    return run->worker == NULL && attempt > 0 &&
+           (run->attempt == attempt || (told && run->attempt < attempt)) &&
            (run->state == BRK_RUN_PENDING || run->state == BRK_RUN_ADOPTING) &&
            (run->lane->turn == NULL || run->lane->turn == run);
 }
 
 void brk_attempt_adopt(struct brk_core *core, struct brk_run *run,
-                       struct brk_peer *peer, uint64_t first_seq)
+                       const struct brk_claim *claim)
 {
-    must(brk_attempt_may_adopt(run, run->attempt));
+    must(brk_attempt_may_adopt(run, claim->attempt));
+    run->attempt = claim->attempt;
     brk_attempt_disarm(core, run);
     if (run->lost_counted) {
         run->lost_counted = false;
@@ -355,9 +360,9 @@ void brk_attempt_adopt(struct brk_core *core, struct brk_run *run,
     run->lost_ms = 0;
     run->lane->turn = run;
     run->started = run->executing = true;
-    brk_peer_give(peer, run);
+    brk_peer_give(claim->peer, run);
     brk_run_move(run, BRK_RUN_RUNNING, "its worker came back");
-    send_fence(core, run, true, first_seq);
+    send_fence(core, run, true, claim->first);
     if (run->began_ms == 0) {
         run->began_ms = core->now.mono_ms;
     }
@@ -398,7 +403,8 @@ void brk_attempt_on_done(struct brk_core *core, struct brk_peer *worker,
         return; /* a repeat: RUN_KEPT follows the commit */
     }
     if (free_still) {
-        brk_attempt_adopt(core, run, worker, 0);
+        struct brk_claim claim = {.attempt = in->head.attempt, .peer = worker};
+        brk_attempt_adopt(core, run, &claim);
     } else if (!mine || run->state != BRK_RUN_RUNNING) {
         brk_attempt_send_kept(core, &in->from, &in->head.run,
                               in->head.attempt);

@@ -225,7 +225,7 @@ static void take_run(struct brk_core *core, struct brk_peer *worker,
             brk_attempt_send_cancel(core, run);
         }
     } else if (run != NULL && brk_attempt_may_adopt(run, it->attempt)) {
-        brk_attempt_adopt(core, run, worker, it->first);
+        brk_attempt_adopt(core, run, it);
     } else if (run == NULL && core->adopting &&
                brk_recent_get(&core->past, &it->run) == NULL &&
                idmap_get(&core->claims, &it->run) == NULL) {
@@ -255,18 +255,23 @@ static void lose_unlisted(struct brk_core *core, struct brk_peer *worker)
 bool brk_member_claim(struct brk_core *core, struct brk_run *run)
 {
     struct brk_claim *claim = idmap_take(&core->claims, &run->id);
-    if (claim != NULL) {
-        run->attempt = claim->attempt;
-        brk_attempt_adopt(core, run, claim->peer, claim->first);
-        free(claim);
-        return true;
-    }
-    if (core->adopting) {
+    bool waits = core->adopting && run->lane->turn == NULL;
+    if (waits) {
         brk_run_move(run, BRK_RUN_ADOPTING, "submitted again");
         run->lane->turn = run;
-        return true;
     }
-    return false;
+    if (claim != NULL) {
+        bool may = brk_attempt_may_adopt(run, claim->attempt);
+        if (may) {
+            brk_attempt_adopt(core, run, claim);
+        } else {
+            brk_attempt_send_stop(core, claim->peer, &claim->run,
+                                  claim->attempt);
+        }
+        free(claim);
+        return may || waits;
+    }
+    return waits;
 }
 
 static void drop_claims(struct brk_core *core, const struct brk_peer *worker)

@@ -135,9 +135,9 @@ void brk_attempt_again(struct brk_core *core, struct brk_run *run,
                        const char *why);
 /* Nobody else has begun another attempt, nor has its thread another run. */
 bool brk_attempt_may_adopt(const struct brk_run *run, uint16_t attempt);
-/* The run's worker is `peer` and goes on with the attempt that it has. */
+/* Its worker is the claim's peer and goes on with the attempt that it has. */
 void brk_attempt_adopt(struct brk_core *core, struct brk_run *run,
-                       struct brk_peer *peer, uint64_t first_seq);
+                       const struct brk_claim *claim);
 /* Its worker is lost, or never got it: another attempt, or the end. */
 void brk_attempt_lose(struct brk_core *core, struct brk_run *run, bool counts,
                       const char *why);
