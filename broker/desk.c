@@ -7,6 +7,7 @@
 #include "broker/desk.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/actor.h"
 #include "broker/core.h"
@@ -36,6 +37,7 @@ struct brk_desk {
     link_t *gateways;
     link_t *workers;
     struct link_in in;
+    zmq_pollitem_t items[ITEMS]; /* as the last wait left them */
     bool queued;              /* some link has something left to send */
     int64_t probe_until_ms[2]; /* workers, gateways */
     int64_t probe_next_ms[2];
@@ -49,7 +51,7 @@ static void drain(struct brk_desk *d);
 static void read_links(struct brk_desk *d);
 static void read_pipes(struct brk_desk *d);
 static void send_out(struct brk_desk *d);
-static void probe(struct brk_desk *d, link_t *link, int which);
+static void probe(struct brk_desk *d, link_t *link, int item);
 static struct brk_now now_of(void);
 
 struct brk_desk *brk_desk_new(const struct brk_env *env,
@@ -157,8 +159,8 @@ static void turn(struct brk_desk *d, bool taking)
         read_links(d);
     }
     read_pipes(d);
-    probe(d, d->workers, 0);
-    probe(d, d->gateways, 1);
+    probe(d, d->workers, ITEM_WORKERS);
+    probe(d, d->gateways, ITEM_GATEWAYS);
     brk_core_end(d->core);
     struct brk_batch *batch = brk_core_take_batch(d->core);
     if (batch != NULL) {
@@ -169,7 +171,8 @@ static void turn(struct brk_desk *d, bool taking)
 
 static void wait_for_work(struct brk_desk *d, bool taking)
 {
-    zmq_pollitem_t items[ITEMS];
+    zmq_pollitem_t *items = d->items;
+    memset(items, 0, sizeof d->items);
     brk_actor_item(d->actor, &items[ITEM_STOP]);
     link_pipe_item(d->relay, &items[ITEM_RELAY]);
     link_pipe_item(d->ledger, &items[ITEM_LEDGER]);
@@ -207,15 +210,23 @@ static void drain(struct brk_desk *d)
 
 /* ---- reading ------------------------------------------------------------------------- */
 
+/* Only what is readable: asking a ZeroMQ socket costs a system call. */
+static bool readable(const struct brk_desk *d, int item)
+{
+    return d->items[item].revents != 0;
+}
+
 static void read_links(struct brk_desk *d)
 {
-    for (int i = 0; i < TURN_MESSAGES && link_recv(d->workers, &d->in); i++) {
+    for (int i = 0; readable(d, ITEM_WORKERS) && i < TURN_MESSAGES &&
+                    link_recv(d->workers, &d->in); i++) {
         log_debug("desk.worker", "type=%s run=%s tag=%u",
                   wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
                   d->in.head.tag);
         brk_core_on_worker(d->core, &d->in);
     }
-    for (int i = 0; i < TURN_MESSAGES && link_recv(d->gateways, &d->in); i++) {
+    for (int i = 0; readable(d, ITEM_GATEWAYS) && i < TURN_MESSAGES &&
+                    link_recv(d->gateways, &d->in); i++) {
         log_debug("desk.gateway", "type=%s run=%s tag=%u",
                   wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
                   d->in.head.tag);
@@ -239,10 +250,12 @@ static void read_pipes(struct brk_desk *d)
 
 /* A lost connection is only told without a name: asking all peers finds the
  * one that cannot be reached. */
-static void probe(struct brk_desk *d, link_t *link, int which)
+static void probe(struct brk_desk *d, link_t *link, int item)
 {
     int64_t now = clock_mono_ms();
-    if ((link_changes(link) & LINK_WENT) != 0) {
+    int which = item == ITEM_GATEWAYS;
+    bool changed = readable(d, item + 1); /* its monitor */
+    if (changed && (link_changes(link) & LINK_WENT) != 0) {
         d->probe_until_ms[which] = now + PROBE_FOR_MS;
         d->probe_next_ms[which] = now;
     }

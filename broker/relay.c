@@ -20,6 +20,8 @@
 #define PUB_HWM 100000
 /* While the store is away, the marks of a log are asked for again. */
 #define ASK_AGAIN_MS 200
+/* How often the socket monitors are emptied. */
+#define MONITOR_MS 1000
 
 struct brk_relay {
     uint32_t magic;
@@ -424,7 +426,6 @@ static void read_events(struct relay *r)
 {
     struct link_in in;
     link_in_init(&in);
-    (void)link_changes(r->events);
     for (int i = 0; i < TURN_MESSAGES && link_recv(r->events, &in); i++) {
         if (in.head.type == WIRE_EVENTS) {
             on_events(r, &in);
@@ -442,7 +443,6 @@ static void read_gets(struct relay *r)
 {
     struct link_in in;
     link_in_init(&in);
-    (void)link_changes(r->gets);
     for (int i = 0; i < TURN_MESSAGES && link_recv(r->gets, &in); i++) {
         if (in.head.type == WIRE_REPLAY_GET) {
             brk_replay_get(r, &in);
@@ -456,7 +456,6 @@ static void read_topics(struct relay *r)
     unsigned char topic[WIRE_TOPIC_BYTES];
     size_t len = 0;
     bool on = false;
-    (void)link_changes(r->pub);
     for (int i = 0; i < TURN_MESSAGES; i++) {
         if (!link_recv_topic(r->pub, topic, sizeof topic, &len, &on)) {
             return;
@@ -501,14 +500,14 @@ static int wait_ms(const struct relay *r, bool queued)
     if (queued) {
         return 2;
     }
-    int64_t next = r->expire_ms;
+    int64_t next = clock_mono_ms() + MONITOR_MS;
+    if (r->expire_ms >= 0) {
+        next = min_i64(next, r->expire_ms);
+    }
     if (r->ask_ms >= 0) {
-        next = next < 0 ? r->ask_ms : min_i64(next, r->ask_ms);
+        next = min_i64(next, r->ask_ms);
     }
-    if (next < 0) {
-        return -1;
-    }
-    return (int)min_i64(max_i64(next - clock_mono_ms(), 0), 1000);
+    return (int)max_i64(next - clock_mono_ms(), 0);
 }
 
 static void check_time(struct relay *r)
@@ -521,35 +520,64 @@ static void check_time(struct relay *r)
         r->ask_ms = -1;
         brk_ring_each(r->ring, ask_again, r);
     }
+    if (now >= r->monitor_ms) {
+        r->monitor_ms = now + MONITOR_MS;
+        (void)link_changes(r->events);
+        (void)link_changes(r->gets);
+        (void)link_changes(r->pub);
+    }
 }
 
-/* The desk's notes are read before the events: they say who may speak. A
- * subscription that came before a note is told before it is answered. */
-static void turn(struct relay *r)
+enum { ITEM_EVENTS, ITEM_GETS, ITEM_PUB, ITEM_DESK, ITEM_JOURNAL, ITEM_STOP,
+       ITEMS };
+
+/*
+ * Only what is readable is read: asking a ZeroMQ socket costs a system call.
+ * A subscription that came before a note is told before the note is answered;
+ * the desk's notes are read before events: they say who may speak.
+ */
+static void turn(struct relay *r, const zmq_pollitem_t *items)
 {
-    read_topics(r);
+    if (items[ITEM_PUB].revents != 0) {
+        read_topics(r);
+    }
     read_notes(r);
-    read_events(r);
-    read_gets(r);
+    if (items[ITEM_EVENTS].revents != 0) {
+        read_events(r);
+    }
+    if (items[ITEM_GETS].revents != 0) {
+        read_gets(r);
+    }
     read_journal(r);
     check_time(r);
 }
 
+static void fill_items(const struct relay *r, struct brk_actor *actor,
+                       zmq_pollitem_t items[ITEMS])
+{
+    /* Nobody is missed here, so the monitors are emptied now and then only. */
+    zmq_pollitem_t both[2];
+    link_items(r->events, both);
+    items[ITEM_EVENTS] = both[0];
+    link_items(r->gets, both);
+    items[ITEM_GETS] = both[0];
+    link_items(r->pub, both);
+    items[ITEM_PUB] = both[0];
+    link_pipe_item(r->desk, &items[ITEM_DESK]);
+    link_pipe_item(r->journal, &items[ITEM_JOURNAL]);
+    brk_actor_item(actor, &items[ITEM_STOP]);
+}
+
 static void loop(struct relay *r, struct brk_actor *actor)
 {
-    while (!brk_actor_asked(actor)) {
-        zmq_pollitem_t items[9];
-        link_items(r->events, &items[0]);
-        link_items(r->gets, &items[2]);
-        link_items(r->pub, &items[4]);
-        link_pipe_item(r->desk, &items[6]);
-        link_pipe_item(r->journal, &items[7]);
-        brk_actor_item(actor, &items[8]);
+    zmq_pollitem_t items[ITEMS];
+    fill_items(r, actor, items);
+    do {
         bool queued = link_pump(r->events);
         queued = link_pump(r->gets) || queued;
-        (void)zmq_poll(items, 9, wait_ms(r, queued));
-        turn(r);
-    }
+        (void)zmq_poll(items, ITEMS, wait_ms(r, queued));
+        turn(r, items);
+    } while (items[ITEM_STOP].revents == 0 || !brk_actor_asked(actor));
 }
 
 static void body(struct brk_actor *actor, void *arg)

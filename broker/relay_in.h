@@ -33,6 +33,7 @@ struct relay {
     uint64_t cookies;
     int64_t ended_ttl_ms;
     int64_t expire_ms; /* when the oldest ended log goes; -1: none */
+    int64_t monitor_ms; /* when the socket monitors are emptied next */
     int64_t ask_ms;    /* when marks are asked for again; -1: none */
 };
 

@@ -15,6 +15,7 @@
 
 #include "common/link_inner.h"
 #include "common/log.h"
+#include "common/mbox.h"
 
 #define HEARTBEAT_MS 500
 #define HEARTBEAT_GIVEN_UP_MS 1500
@@ -29,8 +30,9 @@
 
 struct link_pipe {
     uint32_t magic;
-    zsock_t *sock;
-    void *raw;
+    struct duct *duct;
+    mbox_t *in; /* of the duct */
+    mbox_t *out;
 };
 
 static void setup_once(void);
@@ -294,19 +296,30 @@ void link_unsubscribe(link_t *l, const void *topic, size_t len)
 
 /* ---- pipes ------------------------------------------------------------------------ */
 
+/*
+ * Two mailboxes, one for each direction. A socket of ZeroMQ on each end would
+ * cost system calls for every message; a mailbox only when it was empty.
+ */
+struct duct {
+    _Atomic int ends;
+    mbox_t *boxes[2];
+};
+
 void link_pipe_new(struct link_pipe **a, struct link_pipe **b)
 {
-    link_setup();
-    zsock_t *other = NULL;
-    zsock_t *one = zsys_create_pipe(&other);
-    must(one != NULL && other != NULL);
+    must(a != NULL && b != NULL);
+    struct duct *duct = base_zalloc(sizeof *duct);
+    atomic_init(&duct->ends, 2);
     struct link_pipe **ends[] = {a, b};
-    zsock_t *socks[] = {one, other};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        duct->boxes[i] = mbox_new(SIZE_MAX);
+    }
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
         struct link_pipe *end = base_zalloc(sizeof *end);
         end->magic = PIPE_MAGIC;
-        end->sock = socks[i];
-        end->raw = zsock_resolve(socks[i]);
+        end->duct = duct;
+        end->in = duct->boxes[i];
+        end->out = duct->boxes[1 - i];
         *ends[i] = end;
     }
 }
@@ -319,7 +332,12 @@ void link_pipe_destroy(struct link_pipe **p)
         return;
     }
     check_magic(end, PIPE_MAGIC);
-    zsock_destroy(&end->sock);
+    mbox_close(end->in);
+    if (atomic_fetch_sub(&end->duct->ends, 1) == 1) {
+        mbox_destroy(&end->duct->boxes[0], NULL);
+        mbox_destroy(&end->duct->boxes[1], NULL);
+        free(end->duct);
+    }
     end->magic = 0;
     free(end);
     *p = NULL;
@@ -328,7 +346,7 @@ void link_pipe_destroy(struct link_pipe **p)
 void link_pipe_item(const struct link_pipe *p, zmq_pollitem_t *out)
 {
     check_magic(p, PIPE_MAGIC);
-    *out = (zmq_pollitem_t){.socket = p->raw, .events = ZMQ_POLLIN};
+    *out = (zmq_pollitem_t){.fd = mbox_fd(p->in), .events = ZMQ_POLLIN};
 }
 
 void link_pipe_send(struct link_pipe *p, void *message)
@@ -342,22 +360,11 @@ bool link_pipe_offer(struct link_pipe *p, void *message)
 {
     check_magic(p, PIPE_MAGIC);
     must(message != NULL);
-    int n;
-    do {
-        n = zmq_send(p->raw, &message, sizeof message, ZMQ_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    must(n == (int)sizeof message || errno == EAGAIN);
-    return n == (int)sizeof message;
+    return mbox_put(p->out, message);
 }
 
 void *link_pipe_recv(struct link_pipe *p)
 {
     check_magic(p, PIPE_MAGIC);
-    void *message = NULL;
-    int n;
-    do {
-        n = zmq_recv(p->raw, &message, sizeof message, ZMQ_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    must(n < 0 || n == (int)sizeof message);
-    return n < 0 ? NULL : message;
+    return mbox_take(p->in);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mbox.c: a ring of pointers under one mutex, an eventfd for pollers and a
- * condition for waiters. The eventfd is written only when the box turns from
- * empty to not empty, so a busy sender costs no system call per message.
+ * condition for waiters. The eventfd is touched only when the box turns from
+ * empty to not empty and back, so a busy box costs no system calls.
  */
 #include "common/mbox.h"
 
@@ -22,6 +22,7 @@ struct mbox {
     pthread_cond_t some;
     int fd;
     bool closed;
+    bool rung; /* the eventfd is readable */
     size_t waiting; /* threads in mbox_wait */
     size_t limit;
     void **ring; /* room slots, count used from head on */
@@ -97,6 +98,10 @@ static void grow(mbox_t *m)
 
 static void ring_bell(mbox_t *m)
 {
+    if (m->rung) {
+        return;
+    }
+    m->rung = true;
     uint64_t one = 1;
     ssize_t n = write(m->fd, &one, sizeof one);
     must(n == (ssize_t)sizeof one || errno == EAGAIN);
@@ -104,6 +109,10 @@ static void ring_bell(mbox_t *m)
 
 static void mute_bell(mbox_t *m)
 {
+    if (!m->rung) {
+        return;
+    }
+    m->rung = false;
     uint64_t n;
     ssize_t got = read(m->fd, &n, sizeof n);
     must(got == (ssize_t)sizeof n || errno == EAGAIN);

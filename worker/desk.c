@@ -335,14 +335,20 @@ static void on_message(struct desk *d, struct link_in *in)
     }
 }
 
-static void receive(struct desk *d)
+enum { ITEM_BROKER, ITEM_MONITOR, ITEM_DONE, ITEM_TERM, ITEMS };
+
+/* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
+static void receive(struct desk *d, const zmq_pollitem_t *items)
 {
     struct link_in in;
     link_in_init(&in);
-    if ((link_changes(d->link) & LINK_CAME) != 0) {
+    if (items[ITEM_MONITOR].revents != 0 &&
+        (link_changes(d->link) & LINK_CAME) != 0) {
         say_hello(d);
     }
-    for (int i = 0; i < TURN_MESSAGES && link_recv(d->link, &in); i++) {
+    for (int i = 0; items[ITEM_BROKER].revents != 0 && i < TURN_MESSAGES &&
+                    link_recv(d->link, &in);
+         i++) {
         on_message(d, &in);
     }
     link_in_fini(&in);
@@ -458,16 +464,16 @@ static int wait_ms(const struct desk *d, bool queued)
 static void loop(struct desk *d)
 {
     while (!may_leave(d)) {
-        zmq_pollitem_t items[4];
-        link_items(d->link, items);
-        items[2] = (zmq_pollitem_t){.fd = mbox_fd(d->done),
-                                    .events = ZMQ_POLLIN};
-        items[3] = (zmq_pollitem_t){.fd = proc_term_fd(),
-                                    .events = ZMQ_POLLIN};
+        zmq_pollitem_t items[ITEMS];
+        link_items(d->link, &items[ITEM_BROKER]);
+        items[ITEM_DONE] = (zmq_pollitem_t){.fd = mbox_fd(d->done),
+                                            .events = ZMQ_POLLIN};
+        items[ITEM_TERM] = (zmq_pollitem_t){.fd = proc_term_fd(),
+                                            .events = ZMQ_POLLIN};
         bool queued = link_pump(d->link);
-        int n = d->draining ? 3 : 4;
+        int n = d->draining ? ITEM_TERM : ITEMS; /* TERM stays readable */
         (void)zmq_poll(items, n, wait_ms(d, queued));
-        receive(d);
+        receive(d, items);
         check_time(d);
     }
 }

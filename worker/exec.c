@@ -64,36 +64,44 @@ static const char *text_of(leat_view v, char *out, size_t cap)
     return out;
 }
 
+/* The pairs of `layer` whose key no later layer has. */
+static void write_layer(leat_writer *w, leat_view layer,
+                        const leat_view later[2])
+{
+    leat_iter it = leat_iter_of(layer);
+    while (leat_next(&it)) {
+        bool again = false;
+        for (int i = 0; i < 2; i++) {
+            leat_view v = leat_get_n(later[i], it.key.ptr, it.key.len);
+            again = again || leat_type_of(v) != LEAT_MISSING;
+        }
+        if (!again) {
+            leat_write_key_n(w, it.key.ptr, it.key.len);
+            leat_write_view(w, it.item);
+        }
+    }
+}
+
+/* The config's metadata, over it the run's, over it what the server knows. */
 static leat_value *metadata_of(const struct attempt *a)
 {
-    leat_view given = leat_get(leat_get(a->kwargs, "config"), "metadata");
+    leat_view config = leat_get(leat_get(a->kwargs, "config"), "metadata");
+    leat_view run = leat_get(a->start, "metadata");
+    leat_value *own = leat_pack(
+        "{s:v, s:v, s:s, s:s, s:i, s:s}", "graph_id",
+        leat_get(a->start, "graph_id"), "assistant_id",
+        leat_get(a->start, "assistant_id"), "run_id", a->run, "thread_id",
+        a->thread, "run_attempt", (int)a->job->attempt, "langgraph_host",
+        "self-hosted");
+    leat_view server = leat_view_of(own);
+    leat_view none = {NULL, NULL};
     leat_writer *w = leat_writer_new();
     leat_write_object(w);
-    leat_iter it = leat_iter_of(given);
-    while (leat_next(&it)) {
-        leat_write_key_n(w, it.key.ptr, it.key.len);
-        leat_write_view(w, it.item);
-    }
-    it = leat_iter_of(leat_get(a->start, "metadata"));
-    while (leat_next(&it)) {
-        leat_write_key_n(w, it.key.ptr, it.key.len);
-        leat_write_view(w, it.item);
-    }
-    leat_write_key(w, "graph_id");
-    leat_write_view(w, leat_get(a->start, "graph_id"));
-    leat_write_key(w, "assistant_id");
-    leat_write_view(w, leat_get(a->start, "assistant_id"));
-    leat_write_key(w, "run_id");
-    leat_write_string(w, a->run);
-    leat_write_key(w, "thread_id");
-    leat_write_string(w, a->thread);
-    leat_write_key(w, "run_attempt");
-    leat_write_int(w, a->job->attempt);
-    leat_write_key(w, "langgraph_host");
-    leat_write_string(w, "self-hosted");
-    leat_write_key(w, "langgraph_api_url");
-    leat_write_null(w);
+    write_layer(w, config, (const leat_view[2]){run, server});
+    write_layer(w, run, (const leat_view[2]){server, none});
+    write_layer(w, server, (const leat_view[2]){none, none});
     leat_write_end(w);
+    leat_drop(own);
     return leat_writer_finish(&w);
 }
 

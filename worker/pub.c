@@ -291,14 +291,20 @@ static int wait_ms(const pub_t *p, bool queued)
     return -1;
 }
 
-static void turn(pub_t *p)
+enum { ITEM_RELAY, ITEM_MONITOR, ITEM_INBOX, ITEMS };
+
+/* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
+static void turn(pub_t *p, const zmq_pollitem_t *items)
 {
     outbox_t *box;
-    if ((link_changes(p->link) & LINK_CAME) != 0) {
+    if (items[ITEM_MONITOR].revents != 0 &&
+        (link_changes(p->link) & LINK_CAME) != 0) {
         p->hello_due = true;
         rewind_all(p);
     }
-    receive(p);
+    if (items[ITEM_RELAY].revents != 0) {
+        receive(p);
+    }
     if (p->hello_due && clock_mono_ms() - p->hello_ms >= HELLO_PAUSE_MS) {
         say_hello(p);
     }
@@ -320,13 +326,13 @@ static void *publisher(void *arg)
     check_magic(p, PUB_MAGIC);
     bool closed = false;
     while (!closed) {
-        zmq_pollitem_t items[3];
-        link_items(p->link, items);
-        items[2] = (zmq_pollitem_t){.fd = mbox_fd(p->inbox),
-                                    .events = ZMQ_POLLIN};
+        zmq_pollitem_t items[ITEMS];
+        link_items(p->link, &items[ITEM_RELAY]);
+        items[ITEM_INBOX] = (zmq_pollitem_t){.fd = mbox_fd(p->inbox),
+                                             .events = ZMQ_POLLIN};
         bool queued = link_pump(p->link);
-        (void)zmq_poll(items, 3, wait_ms(p, queued));
-        turn(p);
+        (void)zmq_poll(items, ITEMS, wait_ms(p, queued));
+        turn(p, items);
         closed = mbox_closed(p->inbox);
     }
     return NULL;
