@@ -115,12 +115,20 @@ static inline void rig_json(const char *file, int line, leat_view got,
 #define EXPECT_JSON(got, want) rig_json(__FILE__, __LINE__, (got), (want))
 #define EXPECT_VALUE(got, want) EXPECT_JSON(leat_view_of(got), (want))
 
-/* A value of JSON, freed by the system with the test's process. */
+/* A value that lives as long as the test's process. */
+static inline leat_value *keep(leat_value *v)
+{
+    static struct store_rows kept;
+    *(leat_value **)store_rows_add(&kept, sizeof v) = v;
+    return v;
+}
+
+/* A value of JSON, kept. */
 static inline leat_value *J(const char *json)
 {
     leat_value *v = leat_from_json(json, strlen(json), NULL, 0);
     EXPECT_MSG(v != NULL, "not JSON: %s", json);
-    return v;
+    return keep(v);
 }
 #define JV(json) leat_view_of(J(json))
 

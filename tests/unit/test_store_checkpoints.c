@@ -24,10 +24,10 @@ static struct store_checkpoint checkpoint(struct rig *r, const char *id,
     struct store_checkpoint c = {
         .ts = (char *)(uintptr_t) "2026-01-01T00:00:00Z",
         .run_id = r->fence.run,
-        .values = leat_pack("{s:s,s:?V}", "small", id, "big", big),
+        .values = keep(leat_pack("{s:s,s:?V}", "small", id, "big", big)),
         .versions = J("{\"small\":1,\"big\":1}"),
         .seen = J("{\"node\":{\"small\":1}}"),
-        .metadata = leat_pack("{s:s,s:i}", "source", "loop", "step", 1),
+        .metadata = keep(leat_pack("{s:s,s:i}", "source", "loop", "step", 1)),
         .view = J("{\"keys\":[\"big\",\"small\",\"none\"],\"next\":[],"
                   "\"tasks\":[]}")};
     (void)base_copy(c.id, sizeof c.id, id);
@@ -75,7 +75,7 @@ BOTH(store_checkpoints_put_and_load)
     EXPECT_STR(c.ns, "");
     EXPECT_STR(c.ts, "2026-01-01T00:00:00Z");
     EXPECT(id_eq(&c.run_id, &run));
-    leat_value *y = large("y");
+    leat_value *y = keep(large("y"));
     EXPECT(
         leat_equal(leat_get(leat_view_of(c.values), "big"), leat_view_of(y)));
     EXPECT(leat_is(leat_get(leat_view_of(c.values), "small"), "c2"));
@@ -84,7 +84,7 @@ BOTH(store_checkpoints_put_and_load)
     EXPECT_VALUE(c.seen, "{\"node\":{\"small\":1}}");
     EXPECT_VALUE(c.metadata, "{\"source\":\"loop\",\"step\":1}");
     EXPECT_EQ(c.write_count, 0);
-    leat_value *shown = store_checkpoint_values(&c);
+    leat_value *shown = keep(store_checkpoint_values(&c));
     EXPECT_EQ(leat_count(leat_view_of(shown)), 2);
     EXPECT(!store_checkpoint_has_next(&c));
     store_checkpoint_fini(&c);
@@ -108,7 +108,7 @@ BOTH(store_checkpoints_refer_to_unchanged_values)
     struct store_checkpoint got;
     EXPECT(load(r, &t, NULL, &got));
     EXPECT_VALUE(got.refs, "{\"big\":\"c1\"}");
-    leat_value *x = large("x");
+    leat_value *x = keep(large("x"));
     EXPECT(
         leat_equal(leat_get(leat_view_of(got.values), "big"), leat_view_of(x)));
     store_checkpoint_fini(&got);
@@ -181,7 +181,7 @@ BOTH(store_checkpoints_list_filters)
         struct store_place at = place(r, &t);
         struct store_checkpoint c = checkpoint(r, ids[i], "", large("x"));
         c.metadata =
-            leat_pack("{s:i,s:s}", "odd", (int)(i % 2), "source", "loop");
+            keep(leat_pack("{s:i,s:s}", "odd", (int)(i % 2), "source", "loop"));
         OK(r, store_checkpoints_put(r->s, &at, &c, &r->err));
     }
     struct store_place inner = place(r, &t);
@@ -348,7 +348,8 @@ BOTH(store_threads_copy_and_delete)
     struct id run = rig_running(r, 1, &t);
     struct store_place at = place(r, &t);
     struct store_checkpoint c = checkpoint(r, "c1", "", large("x"));
-    c.metadata = leat_pack("{s:s,s:i}", "thread_id", ID_TEXT(&t), "step", 1);
+    c.metadata =
+        keep(leat_pack("{s:s,s:i}", "thread_id", ID_TEXT(&t), "step", 1));
     c.view = J("{\"keys\":[\"small\"],\"next\":[\"n\"],\"tasks\":[]}");
     OK(r, store_checkpoints_put(r->s, &at, &c, &r->err));
     put_write(r, &t, "c1", write_of("a", -3, "__interrupt__", "[1]"));
@@ -397,7 +398,7 @@ BOTH(store_threads_prune_keeps_the_latest)
     struct store_checkpoint got;
     EXPECT(load(r, &t, NULL, &got));
     EXPECT_STR(got.id, "c3");
-    leat_value *x = large("x");
+    leat_value *x = keep(large("x"));
     EXPECT(
         leat_equal(leat_get(leat_view_of(got.values), "big"), leat_view_of(x)));
     store_checkpoint_fini(&got);
@@ -414,7 +415,7 @@ static leat_value *ask(struct rig *r, const char *op, const char *args)
     leat_value *result = NULL;
     leat_value *packed = J(args);
     OK(r, rig_call(r, op, packed, &result, &r->err));
-    return result;
+    return keep(result);
 }
 
 TEST(store_ops_serve_reads)

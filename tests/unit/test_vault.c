@@ -43,9 +43,8 @@ static void send_call(struct peer *p, uint32_t epoch, const char *op,
                                    .tag = ++p->tag,
                                    .run = p->b.store.fence.run,
                                    .attempt = p->b.store.fence.attempt};
-    enum link_sent sent =
-        link_send(p->link, NULL, &head,
-                  leat_pack("{s:s,s:V}", "op", op, "args", args));
+    enum link_sent sent = link_send(
+        p->link, NULL, &head, leat_pack("{s:s,s:V}", "op", op, "args", args));
     EXPECT(sent == LINK_SENT || sent == LINK_QUEUED);
 }
 
@@ -63,7 +62,11 @@ static const char *receive(struct peer *p)
 
 static const char *refusal(struct peer *p)
 {
-    return value_strdup(leat_get(leat_view_of(p->in.body), "code"));
+    static char code[64];
+    char *text = value_strdup(leat_get(leat_view_of(p->in.body), "code"));
+    (void)base_copy(code, sizeof code, text == NULL ? "" : text);
+    free(text);
+    return code;
 }
 
 static leat_value *thread_args(unsigned n)
@@ -89,7 +92,7 @@ TEST(vault_does_calls_and_answers)
     EXPECT_STR(receive(&p), "REFUSED");
     EXPECT_EQ(p.in.head.tag, 3);
     EXPECT_STR(refusal(&p), "not_found");
-    send_call(&p, 7, "no_such_op", J("{}"));
+    send_call(&p, 7, "no_such_op", leat_hold(J("{}")));
     EXPECT_STR(receive(&p), "REFUSED");
     EXPECT_STR(refusal(&p), "unsupported");
     stop(&p);
@@ -116,7 +119,7 @@ TEST(vault_groups_and_keeps_order)
     start(&p);
     enum { CALLS = 2000 };
     for (unsigned n = 0; n < CALLS; n++) {
-        leat_value *space = J("[\"s\"]");
+        leat_value *space = leat_hold(J("[\"s\"]"));
         send_call(&p, 0, n % 3 == 2 ? "threads_delete" : "items_put",
                   n % 3 == 2 ? thread_args(1)
                              : leat_pack("{s:V,s:s,s:i}", "space", space, "key",
@@ -146,8 +149,9 @@ TEST(vault_fences_by_the_head)
     leat_value *args = leat_pack(
         "{s:s,s:s,s:s,s:s,s:s,s:s,s:V,s:V,s:V,s:V}", "thread_id", ID_TEXT(&t),
         "ns", "", "id", "c1", "parent_id", "", "ts", "now", "run_id",
-        ID_TEXT(&run), "values", J("{\"x\":1}"), "versions", J("{\"x\":1}"),
-        "seen", J("{}"), "metadata", J("{}"));
+        ID_TEXT(&run), "values", leat_hold(J("{\"x\":1}")), "versions",
+        leat_hold(J("{\"x\":1}")), "seen", leat_hold(J("{}")), "metadata",
+        leat_hold(J("{}")));
     send_call(&p, 0, "checkpoints_put", leat_hold(args));
     EXPECT_STR(receive(&p), "STORE_DONE");
     r->fence.attempt = 2;
@@ -173,8 +177,8 @@ TEST(vault_lives_on_when_the_store_fails)
     const char *keys[] = {"a", "bad", "b"};
     for (unsigned n = 0; n < 3; n++) {
         send_call(&p, 0, "items_put",
-                  leat_pack("{s:V,s:s,s:i}", "space", J("[\"s\"]"), "key",
-                            keys[n], "value", 1));
+                  leat_pack("{s:V,s:s,s:i}", "space", leat_hold(J("[\"s\"]")),
+                            "key", keys[n], "value", 1));
     }
     EXPECT_STR(receive(&p), "STORE_DONE");
     EXPECT_STR(receive(&p), "REFUSED");
