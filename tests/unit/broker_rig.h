@@ -22,17 +22,33 @@ struct broker_rig {
     struct err err;
 };
 
-/* A port with five free ones behind it, most probably. */
-static inline unsigned rig_port(void)
+static inline bool rig_port_free(unsigned port)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    EXPECT(fd >= 0 && bind(fd, (struct sockaddr *)&a, len) == 0 &&
-           getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+    bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
     (void)close(fd);
-    return ntohs(a.sin_port);
+    return ok;
+}
+
+/* As many free ports as a broker has sockets, from the one given; below those
+ * that outgoing connections take. */
+static inline unsigned rig_port(void)
+{
+    for (;;) {
+        uint16_t number = 0;
+        id_random(&number, sizeof number);
+        unsigned base = 10000 + number % 20000;
+        unsigned n = 0;
+        while (n < WIRE_PORTS && rig_port_free(base + n)) {
+            n++;
+        }
+        if (n == WIRE_PORTS) {
+            return base;
+        }
+    }
 }
 
 static inline void broker_rig_set(struct broker_rig *b, enum conf_id id,
