@@ -243,7 +243,7 @@ static struct sql_stmt *compile(struct sql_db *db, const char *sql,
     q->text = base_strdup(sql);
     must(sqlite3_bind_parameter_count(stmt) <= PARAMETERS_MAX);
     for (int n = 1; n <= sqlite3_bind_parameter_count(stmt); n++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof name, "$%d", n);
         q->place[n] = sqlite3_bind_parameter_index(stmt, name);
         must(q->place[n] > 0);
