@@ -91,7 +91,8 @@ static const char *update(struct kit *k, const char *name, const char *list)
     }
     uint32_t c = number(k, name);
     bool fine = graph_channel_update(&k->c, c,
-                                     (const leat_value *const *)items, n,
+                                     (struct channel_values){
+                                         (const leat_value *const *)items, n},
                                      &changed, &k->fault);
     for (size_t i = 0; i < n; i++) {
         leat_drop(items[i]);

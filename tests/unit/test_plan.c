@@ -4,6 +4,7 @@
 
 #include "tests/harness/harness.h"
 #include "worker/graph/plan.h"
+#include "worker/graph/interrupt.h"
 
 #include <stdlib.h>
 
@@ -68,7 +69,8 @@ static void write_all(struct kit *k, const struct writes *w)
 {
     struct fault f = FAULT_INIT;
     const struct plan_writer writer = {.writes = w};
-    EXPECT(graph_plan_apply(&k->channels, &k->cp, &writer, 1, k->updated,
+    EXPECT(graph_plan_apply(&k->channels, &k->cp,
+                            (struct plan_writers){&writer, 1}, k->updated,
                             &f));
 }
 
@@ -149,7 +151,9 @@ TEST(plan_apply_orders_by_path_and_ends_the_step)
         graph_writes_add(&t->writes, CHANNEL_STATE, leat_new_list(1, &item));
         writers[i] = (struct plan_writer){.task = t, .writes = &t->writes};
     }
-    EXPECT(graph_plan_apply(&k.channels, &k.cp, writers, 4, k.updated, &f));
+    EXPECT(graph_plan_apply(&k.channels, &k.cp,
+                            (struct plan_writers){writers, 4}, k.updated,
+                            &f));
     leat_value *v = graph_channels_read(&k.channels, &k.rig.graph->state);
     EXPECT_STR(rig_json(v),
                "{\"log\":[\"a\",\"z\",\"push\",\"push\"]}");

@@ -22,27 +22,6 @@ leat_graph *graph_builder_new(void)
     return g;
 }
 
-void graph_names_free(char ***names)
-{
-    if (*names != NULL) {
-        for (char **n = *names; *n != NULL; n++) {
-            free(*n);
-        }
-        free(*names);
-        *names = NULL;
-    }
-}
-
-void graph_kept_destroy(struct graph_kept **kept)
-{
-    while (*kept != NULL) {
-        struct graph_kept *k = *kept;
-        *kept = k->next;
-        k->destroy(k->data);
-        free(k);
-    }
-}
-
 static void free_nodes(leat_graph *g)
 {
     for (size_t i = 0; i < g->node_count; i++) {

@@ -65,7 +65,7 @@ struct leat_graph {
 };
 
 /* Notes every mistake of this graph (not of its children). (check.c) */
-void graph_builder_check(leat_graph *b);
+void graph_check_all(leat_graph *b);
 
 void graph_names_free(char ***names);
 /* Frees what hangs on a chain of kept data. */

@@ -368,15 +368,15 @@ static const struct graph_channel *spec_of(const struct channels *c,
 }
 
 bool graph_channel_update(struct channels *c, uint32_t channel,
-                          const leat_value *const values[], size_t n,
-                          bool *changed, struct fault *f)
+                          struct channel_values values, bool *changed,
+                          struct fault *f)
 {
     const struct update u = {
         .graph = c->graph,
         .spec = spec_of(c, channel),
         .channel = &c->at[channel],
-        .values = values,
-        .n = n,
+        .values = values.at,
+        .n = values.count,
         .fault = f,
     };
     *changed = false;

@@ -28,10 +28,14 @@ void graph_channels_init(struct channels *c, const struct graph *g,
 void graph_channels_copy(struct channels *to, const struct channels *from);
 void graph_channels_fini(struct channels *c);
 
-/* `values` are borrowed, in the order written; n 0 is the end of a step in
- * which nothing was written. False: a rule broken, told in f. */
+/* Borrowed, in the order written; none: the end of a step in which nothing
+ * was written. False: a rule broken, told in f. */
+struct channel_values {
+    const leat_value *const *at;
+    size_t count;
+};
 MUST_USE bool graph_channel_update(struct channels *c, uint32_t channel,
-                                   const leat_value *const values[], size_t n,
+                                   struct channel_values values,
                                    bool *changed, struct fault *f);
 bool graph_channel_available(const struct channels *c, uint32_t channel);
 /* Borrowed; missing when not available. */

@@ -175,7 +175,7 @@ static void check_edges(leat_graph *b)
     }
 }
 
-void graph_builder_check(leat_graph *b)
+void graph_check_all(leat_graph *b)
 {
     check_keys(b);
     check_node_names(b);

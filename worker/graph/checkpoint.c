@@ -231,27 +231,6 @@ void graph_checkpoint_store(const struct checkpoint *cp, const char *ns,
     out->metadata = stored_metadata(cp, run);
 }
 
-void graph_saved_fini(struct graph_saved *s)
-{
-    for (size_t i = 0; i < s->write_count; i++) {
-        free((char *)(uintptr_t)s->writes[i].channel);
-        leat_drop((leat_value *)(uintptr_t)s->writes[i].value);
-    }
-    free(s->writes);
-    graph_stored_fini(&s->cp);
-    *s = (struct graph_saved){0};
-}
-
-void graph_stored_fini(struct graph_checkpoint *c)
-{
-    leat_drop(c->channel_values);
-    leat_drop(c->channel_versions);
-    leat_drop(c->versions_seen);
-    leat_drop(c->metadata);
-    leat_drop(c->view);
-    *c = (struct graph_checkpoint){0};
-}
-
 leat_value *graph_checkpoint_metadata(const struct checkpoint *cp)
 {
     leat_writer *w = leat_writer_new();

@@ -8,7 +8,7 @@
 #define GRAPH_CHECKPOINT_H
 
 #include "worker/graph/channel.h"
-#include "worker/graph/write.h"
+#include "worker/graph/pending.h"
 
 struct checkpoint {
     const struct graph *graph;

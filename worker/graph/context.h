@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * graph/context.h: what a node can ask of the engine while it runs
- * (leat_context), for our own code: tools that want to be seen in `events`,
- * and contexts outside a run.
+ * (leat_context), for our own code: routes, and contexts outside a run.
  */
 #ifndef GRAPH_CONTEXT_H
 #define GRAPH_CONTEXT_H
@@ -16,13 +15,6 @@ leat_context *graph_context_detached(const struct graph_request *req,
 void graph_context_destroy(leat_context **ctx);
 /* Sets whose data leat_node_data() gives. */
 void graph_context_set_data(leat_context *ctx, void *data, const char *node);
-
-/* A tool runs between begin and end: on_tool_start / on_tool_end in `events`.
- * NULL while nobody listens; end takes both. `output` borrowed. */
-struct tool_run;
-struct tool_run *graph_tool_begin(leat_context *ctx, const char *name,
-                                  leat_view input);
-void graph_tool_end(struct tool_run *t, leat_view output);
 
 /* Asks a branch where to go; NULL or missing: see graph_context_end(). */
 leat_value *graph_context_route(leat_context *ctx,

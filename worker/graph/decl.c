@@ -170,15 +170,18 @@ static void read_names(struct reader *r, const char *key,
 
 static const struct reducer {
     const char *name;
-    enum leat_channel_kind kind;
-    bool no_default;
+    struct leat_channel channel;
 } reducers[] = {
-    {"last", LEAT_LAST_VALUE, false},
-    {"append", LEAT_APPEND, false},
-    {"append_nodefault", LEAT_APPEND, true},
-    {"sum", LEAT_SUM, false},
-    {"messages", LEAT_MESSAGES, false},
-    {"untracked", LEAT_UNTRACKED, false},
+    {"last", {.kind = LEAT_LAST_VALUE}},
+    {"append", {.kind = LEAT_APPEND}},
+    {"append_nodefault", {.kind = LEAT_APPEND, .no_default = true}},
+    {"sum", {.kind = LEAT_SUM}},
+    {"messages", {.kind = LEAT_MESSAGES}},
+    {"untracked", {.kind = LEAT_UNTRACKED}},
+    {"topic", {.kind = LEAT_TOPIC}},
+    {"topic_accumulate", {.kind = LEAT_TOPIC, .accumulate = true}},
+    {"ephemeral", {.kind = LEAT_EPHEMERAL}},
+    {"any", {.kind = LEAT_ANY_VALUE}},
 };
 
 static void read_key(struct reader *r, const char *key, leat_view spec)
@@ -188,9 +191,7 @@ static void read_key(struct reader *r, const char *key, leat_view spec)
                          : spec;
     for (size_t i = 0; i < COUNT_OF(reducers); i++) {
         if (leat_is(name, reducers[i].name)) {
-            struct leat_channel c = {.kind = reducers[i].kind,
-                                     .no_default = reducers[i].no_default};
-            leat_add_channel_with(r->g, key, &c);
+            leat_add_channel_with(r->g, key, &reducers[i].channel);
             return;
         }
     }

@@ -5,8 +5,8 @@
  * are expressions over their arguments. Texts of errors are Python's.
  */
 #include "common/buf.h"
-#include "worker/graph/context.h"
 #include "worker/graph/decl.h"
+#include "worker/graph/tool.h"
 
 #include <stdlib.h>
 #include <string.h>

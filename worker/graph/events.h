@@ -8,7 +8,7 @@
 #ifndef GRAPH_EVENTS_H
 #define GRAPH_EVENTS_H
 
-#include "worker/graph/run.h"
+#include "worker/graph/inner.h"
 
 struct event_spec {
     const char *kind;          /* "chain", "chat_model", "tool" */

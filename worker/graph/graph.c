@@ -544,7 +544,7 @@ static bool compile(leat_graph **builder, unsigned depth, struct graph **out,
     must(b != NULL);
     b->depth = depth;
     struct children children = {0};
-    graph_builder_check(b);
+    graph_check_all(b);
     if (depth < GRAPH_DEPTH_MAX) {
         children = compile_children(b, depth);
     }

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * graph/interrupt.h: questions and their answers: static interrupts, what a
- * Command as input turns into, and which answer belongs to which task.
+ * graph/interrupt.h: questions that wait for an answer, and static interrupts.
  */
 #ifndef GRAPH_INTERRUPT_H
 #define GRAPH_INTERRUPT_H
 
 #include "worker/graph/plan.h"
 
-/* A Command given as input, taken apart (spec/engine.md 7.3). */
-struct command {
-    struct writes writes; /* of the NULL task */
-    leat_value *resume_map; /* {interrupt id: value}, or NULL */
-    bool resumes;         /* a resume value or map came with it */
-};
-
-/* False: the command breaks a rule, told in f. */
-MUST_USE bool graph_command_parse(const struct graph *g, leat_view command,
-                                  struct command *out, struct fault *f);
-void graph_command_fini(struct command *c);
+/* Of a task's namespace; all questions of one task share it. */
+void graph_interrupt_id(const char *task_ns, char out[33]);
 
 /* Interrupts that wait for an answer of their own. */
 size_t graph_interrupts_open(const struct pendings *p);

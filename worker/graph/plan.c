@@ -259,8 +259,9 @@ static bool update_written(struct apply *a)
         size_t n = offset[c + 1] - offset[c];
         bool changed = false;
         if (n > 0) {
-            fine = graph_channel_update(a->channels, c, values + offset[c], n,
-                                        &changed, a->fault);
+            const struct channel_values all = {values + offset[c], n};
+            fine = graph_channel_update(a->channels, c, all, &changed,
+                                        a->fault);
         }
         if (changed) {
             mark_changed(a, c);
@@ -279,8 +280,8 @@ static bool update_unwritten(struct apply *a)
         if (a->updated[c] || !graph_channel_available(a->channels, c)) {
             continue;
         }
-        if (!graph_channel_update(a->channels, c, NULL, 0, &changed,
-                                  a->fault)) {
+        if (!graph_channel_update(a->channels, c, (struct channel_values){0},
+                                  &changed, a->fault)) {
             return false;
         }
         if (changed) {
@@ -336,20 +337,20 @@ static bool apply_all(struct apply *a)
 }
 
 bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
-                      const struct plan_writer *writers, size_t n,
-                      bool *updated, struct fault *f)
+                      struct plan_writers writers, bool *updated,
+                      struct fault *f)
 {
     must(c->graph == cp->graph);
     struct apply a = {
         .graph = c->graph,
         .channels = c,
         .checkpoint = cp,
-        .n = n,
+        .n = writers.count,
         .version = cp->version_max + 1,
         .updated = base_zalloc(c->graph->channel_count * sizeof(bool)),
         .fault = f,
     };
-    sort_writers(&a, writers);
+    sort_writers(&a, writers.at);
     bool fine = apply_all(&a);
     if (updated != NULL) {
         memcpy(updated, a.updated, c->graph->channel_count * sizeof(bool));

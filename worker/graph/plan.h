@@ -30,14 +30,19 @@ struct plan_writer {
                                     is `__interrupt__`, nothing consumed */
 };
 
+struct plan_writers {
+    const struct plan_writer *at;
+    size_t count;
+};
+
 /*
  * Applies the writes of one step (spec/engine.md 4.3). `updated` (by channel,
  * may be NULL) tells which channels changed and are available. False: a
  * channel refused, told in f; channels and versions are then half changed.
  */
 MUST_USE bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
-                               const struct plan_writer *writers, size_t n,
-                               bool *updated, struct fault *f);
+                               struct plan_writers writers, bool *updated,
+                               struct fault *f);
 
 /* graph_checkpoint.view (engine.h): what readers see without the graph. The
  * last three may be NULL. */

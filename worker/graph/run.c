@@ -23,7 +23,7 @@ void graph_run_unlock(struct run *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-bool graph_loop_stopped(const struct loop *l)
+bool graph_run_stopped(const struct loop *l)
 {
     if (graph_cancel_get(l->run->cancel)) {
         return true;
@@ -34,11 +34,6 @@ bool graph_loop_stopped(const struct loop *l)
         }
     }
     return false;
-}
-
-bool graph_work_stopped(const struct work *w)
-{
-    return graph_loop_stopped(w->loop);
 }
 
 /* ---- metadata ----------------------------------------------------------- */
@@ -291,13 +286,4 @@ void graph_run(const struct graph *g, const struct graph_request *req,
     graph_step_fini(&l);
     leat_drop(input);
     fini_run(&r);
-}
-
-void graph_result_fini(struct graph_result *r)
-{
-    leat_drop(r->output);
-    leat_drop(r->values);
-    leat_drop(r->interrupts);
-    free(r->error_text);
-    *r = (struct graph_result){0};
 }

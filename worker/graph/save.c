@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "worker/graph/pool.h"
-#include "worker/graph/run.h"
+#include "worker/graph/inner.h"
 
 #include <stdlib.h>
 #include <string.h>

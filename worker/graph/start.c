@@ -4,6 +4,8 @@
  * and whether its input continues what was there or begins something new
  * (spec/engine.md 4.1).
  */
+#include "worker/graph/command.h"
+#include "worker/graph/interrupt.h"
 #include "worker/graph/stream.h"
 
 #include <stdlib.h>
@@ -257,7 +259,8 @@ static bool apply_null_writes(struct loop *l, bool *any)
     const struct plan_writer writer = {.writes = &w};
     bool *more = base_zalloc(l->graph->channel_count * sizeof *more);
     bool fine = w.count == 0 ||
-                graph_plan_apply(&l->channels, &l->cp, &writer, 1, more,
+                graph_plan_apply(&l->channels, &l->cp,
+                                 (struct plan_writers){&writer, 1}, more,
                                  &l->fault);
     for (uint32_t c = 0; c < l->graph->channel_count; c++) {
         l->updated[c] = l->updated[c] || more[c];
@@ -330,7 +333,8 @@ static enum loop_phase begin(struct loop *l)
     }
     graph_writes_add(&w, CHANNEL_START, leat_value_of(l->input));
     writers[n].writes = &w;
-    bool fine = graph_plan_apply(&l->channels, &l->cp, writers, n + 1,
+    bool fine = graph_plan_apply(&l->channels, &l->cp,
+                                 (struct plan_writers){writers, n + 1},
                                  l->updated, &l->fault);
     l->updated_known = true;
     free(writers);

@@ -187,7 +187,7 @@ static bool apply_commands(struct snapshot *s, struct fault *f)
     graph_state_kept(&s->l->pending, GRAPH_NULL_TASK, &w);
     struct plan_writer writer = {.writes = &w};
     bool ok = w.count == 0 ||
-              graph_plan_apply(&s->l->channels, &s->l->cp, &writer, 1, NULL,
+              graph_plan_apply(&s->l->channels, &s->l->cp, (struct plan_writers){&writer, 1}, NULL,
                                f);
     graph_writes_fini(&w);
     return ok;
@@ -206,8 +206,9 @@ static bool apply_finished(struct snapshot *s, struct fault *f)
                                                 .writes = &t->writes};
         }
     }
-    bool ok = n == 0 || graph_plan_apply(&s->l->channels, &s->l->cp, writers,
-                                         n, NULL, f);
+    bool ok = n == 0 ||
+              graph_plan_apply(&s->l->channels, &s->l->cp,
+                               (struct plan_writers){writers, n}, NULL, f);
     free(writers);
     return ok;
 }

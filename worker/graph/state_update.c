@@ -8,6 +8,7 @@
 #include "common/id.h"
 #include "worker/graph/context.h"
 #include "worker/graph/state.h"
+#include "worker/graph/writer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct update {
 /* One entry of the list, with what its node's writers made of it. */
 struct entry {
     const struct graph_node *node;
+    char task_id[ID_TEXT_SIZE]; /* under which the base remembers them */
     struct writes writes;
 };
 
@@ -35,15 +37,21 @@ static bool perform(struct update *u);
 
 /* ---- putting the checkpoint --------------------------------------------- */
 
-/* What readers without the graph see of it. */
-static leat_value *view_of(struct update *u)
+/* The tasks that are next as things are. */
+static void plan_next(struct update *u, struct tasks *out)
 {
-    struct tasks next;
     struct plan plan = {.channels = &u->l.channels,
                         .checkpoint = &u->l.cp,
                         .ns = u->at->ns,
                         .step = u->l.cp.step + 1};
-    graph_plan_next(&plan, &next);
+    graph_plan_next(&plan, out);
+}
+
+/* What readers without the graph see of it. */
+static leat_value *view_of(struct update *u)
+{
+    struct tasks next;
+    plan_next(u, &next);
     struct plan_view view = {.graph = u->at->graph, .next = &next};
     leat_value *out = graph_plan_view(&view);
     graph_tasks_fini(&next);
@@ -94,7 +102,7 @@ static bool apply_commands(struct update *u)
     graph_state_kept(&u->l.pending, GRAPH_NULL_TASK, &w);
     struct plan_writer writer = {.writes = &w};
     bool ok = w.count == 0 || graph_plan_apply(&u->l.channels, &u->l.cp,
-                                               &writer, 1, NULL, u->fault);
+                                               (struct plan_writers){&writer, 1}, NULL, u->fault);
     graph_writes_fini(&w);
     return ok;
 }
@@ -113,8 +121,10 @@ static bool apply_tasks(struct update *u, struct tasks *tasks, bool all)
                                                 .writes = &t->writes};
         }
     }
-    bool ok = n == 0 || graph_plan_apply(&u->l.channels, &u->l.cp, writers, n,
-                                         NULL, u->fault);
+    bool ok = n == 0 ||
+              graph_plan_apply(&u->l.channels, &u->l.cp,
+                               (struct plan_writers){writers, n}, NULL,
+                               u->fault);
     free(writers);
     return ok;
 }
@@ -122,31 +132,9 @@ static bool apply_tasks(struct update *u, struct tasks *tasks, bool all)
 static bool apply_pending(struct update *u, bool all)
 {
     struct tasks tasks;
-    struct plan plan = {.channels = &u->l.channels,
-                        .checkpoint = &u->l.cp,
-                        .ns = u->at->ns,
-                        .step = u->l.cp.step + 1};
-    graph_plan_next(&plan, &tasks);
+    plan_next(u, &tasks);
     bool ok = apply_commands(u) && apply_tasks(u, &tasks, all);
     graph_tasks_fini(&tasks);
-    return ok;
-}
-
-/* Finished tasks of the latest checkpoint count, but give nothing a new
- * version: only what the update writes triggers anything. */
-static bool apply_finished(struct update *u)
-{
-    struct checkpoint *cp = &u->l.cp;
-    if (u->named || u->l.pending.count == 0) {
-        return true;
-    }
-    size_t size = u->at->graph->channel_count * sizeof *cp->versions;
-    uint64_t *versions = base_memdup(cp->versions, size);
-    uint64_t newest = cp->version_max;
-    bool ok = apply_pending(u, false);
-    memcpy(cp->versions, versions, size);
-    cp->version_max = newest;
-    free(versions);
     return ok;
 }
 
@@ -183,7 +171,7 @@ static bool act_as_input(struct update *u, leat_view values)
                                "Received no input writes for __start__");
     }
     graph_writes_add(&w, CHANNEL_START, leat_value_of(values));
-    bool ok = graph_plan_apply(&u->l.channels, &u->l.cp, &writer, 1, NULL,
+    bool ok = graph_plan_apply(&u->l.channels, &u->l.cp, (struct plan_writers){&writer, 1}, NULL,
                                u->fault) &&
               put(u, "input", u->l.saved.found ? base_step(u) + 1 : -1,
                   u->l.cp.saved_id);
@@ -239,7 +227,7 @@ static bool copy_checkpoint(struct update *u, leat_view values)
 /* ---- as which node ------------------------------------------------------ */
 
 /* The node that read the newest version; NULL and a fault when there are two
- * of them. */
+ * of them or none. */
 static const struct graph_node *last_node(struct update *u)
 {
     const struct graph *g = u->at->graph;
@@ -259,7 +247,7 @@ static const struct graph_node *last_node(struct update *u)
             last = n;
         }
     }
-    if (tie) {
+    if (tie || last == NULL) {
         graph_fault_set(u->fault, "InvalidUpdateError",
                         "Ambiguous update, specify as_node");
         return NULL;
@@ -273,8 +261,7 @@ static const struct graph_node *infer_node(struct update *u)
     if (g->node_count == 1) {
         return &g->nodes[0];
     }
-    const struct graph_node *last = last_node(u);
-    return last == NULL && !graph_fault_is(u->fault) ? &g->nodes[0] : last;
+    return u->l.saved.found ? last_node(u) : &g->nodes[0];
 }
 
 static const struct graph_node *node_of(struct update *u, leat_view as_node)
@@ -306,13 +293,37 @@ static bool run_writers(struct update *u, struct entry *e, leat_view values)
                             .channels = &u->l.channels, .ctx = u->ctx};
     leat_value *parent = NULL;
     enum task_end end =
-        graph_task_write(&w, values, &e->writes, &parent, u->fault);
+        graph_writer_run(&w, values, &e->writes, &parent, u->fault);
     leat_drop(parent);
     if (end == TASK_PARENT) {
         return graph_fault_set(u->fault, "InvalidUpdateError",
                                "There is no parent graph");
     }
     return end == TASK_DONE;
+}
+
+/* An update stands for the task of its node that is next on the base, so that
+ * the history shows it as that task's result. */
+static void find_tasks(struct update *u, struct entry *entries, size_t n)
+{
+    struct tasks tasks;
+    struct id base = {0};
+    must(id_parse(u->l.cp.saved_id, &base));
+    struct id none = id_uuid5(&base, "__interrupt__", 13);
+    plan_next(u, &tasks);
+    for (size_t i = 0; i < n; i++) {
+        struct task *t = tasks.at;
+        struct task *end = tasks.at + tasks.count;
+        while (t < end && t->node != entries[i].node) {
+            t++;
+        }
+        id_print(&none, entries[i].task_id);
+        if (t < end) {
+            (void)base_copy(entries[i].task_id, ID_TEXT_SIZE, t->id);
+            t->node = NULL; /* is taken */
+        }
+    }
+    graph_tasks_fini(&tasks);
 }
 
 /* The base remembers what was written on it. */
@@ -322,16 +333,13 @@ static bool keep_writes(struct update *u, const struct entry *e)
     struct graph_write *kept =
         base_zalloc((e->writes.count + 1) * sizeof *kept);
     struct err err = ERR_INIT;
-    struct id base = {0};
     size_t n = 0;
-    must(id_parse(u->l.cp.saved_id, &base));
-    struct id task = id_uuid5(&base, "__interrupt__", 13);
     for (size_t i = 0; i < e->writes.count; i++) {
         int channel = e->writes.at[i].channel;
         if (channel < 0 || g->channels[channel].kind == CHANNEL_UNTRACKED) {
             continue;
         }
-        id_print(&task, kept[n].task_id);
+        (void)base_copy(kept[n].task_id, sizeof kept[n].task_id, e->task_id);
         kept[n].index = (int)i;
         kept[n].channel = graph_channel_name(g, channel);
         kept[n++].value = e->writes.at[i].value;
@@ -354,7 +362,7 @@ static bool apply_entries(struct update *u, const struct entry *entries,
                                           .interrupt_trigger = true};
         ok = ok && (!u->l.saved.found || keep_writes(u, &entries[i]));
     }
-    ok = ok && graph_plan_apply(&u->l.channels, &u->l.cp, writers, n, NULL,
+    ok = ok && graph_plan_apply(&u->l.channels, &u->l.cp, (struct plan_writers){writers, n}, NULL,
                                 u->fault);
     free(writers);
     return ok;
@@ -364,11 +372,14 @@ static bool write_as_nodes(struct update *u)
 {
     size_t n = leat_count(u->list);
     struct entry *entries = base_zalloc(n * sizeof *entries);
-    bool ok = apply_finished(u);
+    bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         leat_view one = leat_at(u->list, (long)i);
         entries[i].node = node_of(u, leat_get(one, "as_node"));
         ok = entries[i].node != NULL;
+    }
+    if (ok && u->l.saved.found) {
+        find_tasks(u, entries, n);
     }
     for (size_t i = 0; ok && i < n; i++) {
         leat_view one = leat_at(u->list, (long)i);

@@ -5,6 +5,7 @@
  * end; only EXECUTE uses others.
  */
 #include "worker/graph/cache.h"
+#include "worker/graph/interrupt.h"
 #include "worker/graph/stream.h"
 
 #include <stdlib.h>
@@ -41,7 +42,7 @@ static leat_view named_stops(const struct loop *l, leat_view named)
 
 static enum loop_phase phase_plan(struct loop *l)
 {
-    if (graph_loop_stopped(l)) {
+    if (graph_run_stopped(l)) {
         return ended(l, LOOP_CANCELLED);
     }
     if (l->step > l->stop) {
@@ -165,14 +166,15 @@ static enum loop_phase phase_execute(struct loop *l)
 
 /* ---- apply -------------------------------------------------------------- */
 
-static struct plan_writer *writers_of(const struct loop *l)
+/* The caller frees `at`. */
+static struct plan_writers writers_of(const struct loop *l)
 {
     struct plan_writer *w = base_zalloc((l->tasks.count + 1) * sizeof *w);
     for (size_t i = 0; i < l->tasks.count; i++) {
         w[i].task = &l->tasks.at[i];
         w[i].writes = &l->tasks.at[i].writes;
     }
-    return w;
+    return (struct plan_writers){w, l->tasks.count};
 }
 
 /* Applies the tasks' writes; on a conflict nothing has changed. */
@@ -180,11 +182,11 @@ static bool apply(struct loop *l)
 {
     struct channels before;
     struct checkpoint cp_before;
-    struct plan_writer *writers = writers_of(l);
+    struct plan_writers writers = writers_of(l);
     graph_channels_copy(&before, &l->channels);
     graph_checkpoint_copy(&cp_before, &l->cp);
-    bool fine = graph_plan_apply(&l->channels, &l->cp, writers,
-                                 l->tasks.count, l->updated, &l->fault);
+    bool fine = graph_plan_apply(&l->channels, &l->cp, writers, l->updated,
+                                 &l->fault);
     if (!fine) {
         struct channels broken = l->channels;
         struct checkpoint broken_cp = l->cp;
@@ -195,7 +197,7 @@ static bool apply(struct loop *l)
     }
     graph_channels_fini(&before);
     graph_checkpoint_fini(&cp_before);
-    free(writers);
+    free((void *)(uintptr_t)writers.at);
     return fine;
 }
 
@@ -274,11 +276,11 @@ static bool show_finished(struct loop *l)
     struct fault ignored = FAULT_INIT;
     struct channels channels;
     struct checkpoint cp;
-    struct plan_writer *writers = writers_of(l);
+    struct plan_writers writers = writers_of(l);
     graph_channels_copy(&channels, &l->channels);
     graph_checkpoint_copy(&cp, &l->cp);
-    bool fine = graph_plan_apply(&channels, &cp, writers, l->tasks.count,
-                                 l->updated, &ignored);
+    bool fine = graph_plan_apply(&channels, &cp, writers, l->updated,
+                                 &ignored);
     if (fine) {
         leat_value *v = graph_channels_read(&channels, &l->graph->state);
         bool kept = graph_save_view(l, v);
@@ -293,7 +295,7 @@ static bool show_finished(struct loop *l)
     }
     graph_checkpoint_fini(&cp);
     graph_fault_fini(&ignored);
-    free(writers);
+    free((void *)(uintptr_t)writers.at);
     return fine && output_changed(l);
 }
 

@@ -8,7 +8,7 @@
 #ifndef GRAPH_STREAM_H
 #define GRAPH_STREAM_H
 
-#include "worker/graph/run.h"
+#include "worker/graph/inner.h"
 
 /* Does anybody listen to one of these modes of this graph? */
 bool graph_stream_wants(const struct loop *l, unsigned modes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * graph/task.h: one execution of one node in one step: who it is, what it
- * reads, what it wrote; and the way from a node's result to writes.
+ * reads, what it wrote, and how it ended.
  */
 #ifndef GRAPH_TASK_H
 #define GRAPH_TASK_H
@@ -34,8 +34,8 @@ leat_value *graph_task_path(const struct task *t);
 const leat_value *graph_task_triggers(const struct task *t);
 
 /*
- * The task id of spec/engine.md 3 (xxh3-128 over the checkpoint's id, ns,
- * step, name, and triggers or index), and the interrupt id of a namespace.
+ * The task id of spec/engine.md 3: xxh3-128 over the checkpoint's id, ns,
+ * step, name, and triggers or index.
  */
 struct task_key {
     const char *checkpoint_id;
@@ -46,7 +46,6 @@ struct task_key {
     uint32_t index;
 };
 void graph_task_id(const struct task_key *k, char out[37]);
-void graph_interrupt_id(const char *task_ns, char out[33]);
 
 /* How a node came back besides with a result. */
 enum task_end {
@@ -56,21 +55,5 @@ enum task_end {
     TASK_PARENT,       /* a Command for the graph around this one */
     TASK_CANCELLED,    /* the run, or the step because a sibling failed */
 };
-
-/*
- * Runs the writers of `node` on `result` (spec/engine.md 1.2): state update,
- * goto, edges, waiting edges, branches. `ctx` is what routes are called with
- * (graph_context_detached() outside a run). TASK_PARENT: `*parent` is the
- * command, one reference. Never adds the no-writes mark.
- */
-struct task_writer {
-    const struct graph *graph;
-    const struct graph_node *node;
-    const struct channels *channels; /* as the step sees them */
-    leat_context *ctx;
-};
-enum task_end graph_task_write(const struct task_writer *w, leat_view result,
-                               struct writes *out, leat_value **parent,
-                               struct fault *f);
 
 #endif

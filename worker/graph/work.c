@@ -10,7 +10,9 @@
 #include "worker/graph/context.h"
 #include "worker/graph/events.h"
 #include "worker/graph/pool.h"
+#include "worker/graph/interrupt.h"
 #include "worker/graph/stream.h"
+#include "worker/graph/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +107,11 @@ static int64_t retry_delay_ms(const struct leat_retry *r, int attempt)
     return (int64_t)ms;
 }
 
+bool graph_work_stopped(const struct work *w)
+{
+    return graph_run_stopped(w->loop);
+}
+
 static bool work_stopped(const void *w)
 {
     return graph_work_stopped(w);
@@ -174,7 +181,7 @@ static enum task_end write_result(struct work *w, struct leat_context *ctx,
         .channels = &w->loop->channels,
         .ctx = ctx,
     };
-    return graph_task_write(&writer, result, &w->task->writes, &w->command,
+    return graph_writer_run(&writer, result, &w->task->writes, &w->command,
                             &w->fault);
 }
 

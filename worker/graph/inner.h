@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * graph/run.h: what the files that carry a run out share with each other: a
+ * graph/inner.h: what the files that carry a run out share with each other: a
  * run, the loops of its graphs (one per graph being stepped, nested ones
  * inside a task of the one above), and the works of a step (one per task
  * being executed). Nobody outside worker/graph includes it.
@@ -11,11 +11,11 @@
  * loop belongs to the thread that steps it; all else in a work to the thread
  * that runs it.
  */
-#ifndef GRAPH_RUN_H
-#define GRAPH_RUN_H
+#ifndef GRAPH_INNER_H
+#define GRAPH_INNER_H
 
 #include "worker/graph/cancel.h"
-#include "worker/graph/interrupt.h"
+#include "worker/graph/id_set.h"
 #include "worker/graph/plan.h"
 #include <pthread.h>
 
@@ -23,15 +23,6 @@ struct event_run;
 struct work;
 struct loop;
 struct leat_context;
-
-/* Ids of messages that were streamed: open addressing, text owned. */
-struct id_set {
-    char **at;
-    size_t count, room; /* room: a power of two */
-};
-bool graph_id_set_has(const struct id_set *s, const char *id);
-void graph_id_set_add(struct id_set *s, const char *id);
-void graph_id_set_fini(struct id_set *s);
 
 struct run {
     const struct graph_request *req;
@@ -165,9 +156,8 @@ void graph_context_fini(struct leat_context *ctx);
 
 void graph_run_lock(struct run *r);
 void graph_run_unlock(struct run *r);
-/* Has the work's run been cancelled, or a step around it been given up? */
-bool graph_work_stopped(const struct work *w);
-bool graph_loop_stopped(const struct loop *l);
+/* Has the run been cancelled, or a step around the loop been given up? */
+bool graph_run_stopped(const struct loop *l);
 
 /* ---- step.c ------------------------------------------------------------- */
 
@@ -213,6 +203,7 @@ void graph_save_plan(struct loop *l);
 
 /* Executes the tasks that have no writes yet; all have ended on return. */
 void graph_work_run(struct loop *l);
+bool graph_work_stopped(const struct work *w);
 /* Frees the works of the last step. */
 void graph_work_clear(struct loop *l);
 /* A graph inside a task: a subgraph node's, or one that is called. The
