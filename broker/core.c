@@ -18,6 +18,8 @@
 #define PAST_MAX 65536
 #define SUBSCRIBED_MAX 65536
 #define SUBSCRIBED_MS 60000
+#define LOOKED_MAX 65536
+#define LOOKED_MS 2000
 #define LOOK_MS 50          /* pause between looks at leases */
 #define GRAPHS_MS 1000      /* pause between tellings of who is busy */
 #define UNCOMMITTED_MAX 50000
@@ -45,6 +47,7 @@ struct brk_core *brk_core_new(const struct brk_core_conf *conf,
     brk_recent_init(&core->past, PAST_MAX, conf->past_ms, drop_past);
     brk_recent_init(&core->subscribed, SUBSCRIBED_MAX, SUBSCRIBED_MS,
                     drop_plain);
+    brk_recent_init(&core->looked, LOOKED_MAX, LOOKED_MS, drop_plain);
     return core;
 }
 
@@ -81,6 +84,7 @@ void brk_core_destroy(struct brk_core **p)
     brk_queue_fini(&core->queue);
     brk_recent_fini(&core->past);
     brk_recent_fini(&core->subscribed);
+    brk_recent_fini(&core->looked);
     idmap_fini(&core->runs);
     idmap_fini(&core->lanes);
     idmap_fini(&core->claims);
@@ -238,6 +242,8 @@ void brk_core_on_relay(struct brk_core *core, struct brk_note **p)
         brk_attempt_on_fenced(core, note);
     } else if (note->type == BRK_NOTE_CLOSED) {
         brk_finish_on_closed(core, note);
+    } else if (note->type == BRK_NOTE_UNKNOWN) {
+        brk_finish_on_unknown(core, note);
     } else {
         must(note->type == BRK_NOTE_SUBSCRIBED);
         if (!id_is_nil(&note->run)) {

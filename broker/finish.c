@@ -188,6 +188,48 @@ void brk_finish_remember(struct brk_core *core, const struct brk_run *run,
     brk_recent_put(&core->past, &past->entry, core->now.mono_ms);
 }
 
+/* ---- ended before this broker began ---------------------------------------------- */
+
+void brk_finish_on_unknown(struct brk_core *core, const struct brk_note *note)
+{
+    const struct brk_recent_entry *before =
+        brk_recent_get(&core->looked, &note->run);
+    if (idmap_get(&core->runs, &note->run) != NULL ||
+        brk_recent_get(&core->past, &note->run) != NULL ||
+        (before != NULL && before->until_ms > core->now.mono_ms)) {
+        return;
+    }
+    struct brk_recent_entry *looked = base_zalloc(sizeof *looked);
+    looked->id = note->run;
+    brk_recent_put(&core->looked, looked, core->now.mono_ms);
+    struct brk_op *op =
+        brk_core_op_thread(core, BRK_OP_LOOKUP, &note->thread);
+    op->run = note->run;
+    op->attempt = note->attempt;
+}
+
+void brk_finish_on_lookup(struct brk_core *core, const struct brk_op *op)
+{
+    if (op->err.code != ERR_NONE || !op->existed || op->seq == 0 ||
+        idmap_get(&core->runs, &op->run) != NULL) {
+        return;
+    }
+    log_info("run.log_short", "run=%s thread=%s attempt=%u last=%llu",
+             ID_TEXT(&op->run), ID_TEXT(&op->thread), op->attempt,
+             (unsigned long long)op->seq);
+    struct brk_note *fence =
+        brk_note_new(BRK_NOTE_FENCE, &op->run, &op->thread);
+    fence->attempt = op->attempt;
+    fence->ms = op->ms;
+    fence->stored = fence->adopt = true;
+    brk_core_to_relay(core, fence);
+    struct brk_note *ended =
+        brk_note_new(BRK_NOTE_ENDED, &op->run, &op->thread);
+    ended->attempt = op->attempt;
+    ended->seq = op->seq;
+    brk_core_to_relay(core, ended);
+}
+
 /* ---- telling ------------------------------------------------------------------------ */
 
 static void tell_watchers(struct brk_core *core, const struct brk_run *run)

@@ -11,7 +11,7 @@
 struct brk_note *brk_note_new(enum brk_note_type type, const struct id *run,
                               const struct id *thread)
 {
-    must(type >= BRK_NOTE_FENCE && type <= BRK_NOTE_SUBSCRIBED);
+    must(type >= BRK_NOTE_FENCE && type <= BRK_NOTE_UNKNOWN);
     struct brk_note *note = base_zalloc(sizeof *note);
     note->magic = BRK_NOTE_MAGIC;
     note->type = type;
@@ -89,7 +89,7 @@ struct brk_op *brk_batch_add(struct brk_batch *b, enum brk_op_type type,
                              const struct id *run, const struct id *thread)
 {
     check_magic(b, BRK_BATCH_MAGIC);
-    must(type >= BRK_OP_INSERT && type <= BRK_OP_THREAD_DELETE);
+    must(type >= BRK_OP_INSERT && type <= BRK_OP_LOOKUP);
     if (b->n == b->room) {
         b->room = b->room == 0 ? BATCH_ROOM_MIN : b->room * 2;
         b->ops = base_realloc(b->ops, b->room * sizeof *b->ops);

@@ -44,7 +44,8 @@ enum brk_note_type {
      * lower ones may not. Makes the log if there is none; for a stored run the
      * journal is asked what it has. Answered by FENCED. With `adopt` the
      * attempt began before this broker did: its worker goes on, and sends again
-     * from `seq` on what it was never told to be durable. */
+     * from `seq` on what it was never told to be durable (0: not known; `ms` 0:
+     * as its events say). */
     BRK_NOTE_FENCE = 1,
     /* The broker itself ends the run: fence as above, then append `body`
      * (`count` events laid end to end, the last one `end`) behind what is
@@ -69,6 +70,10 @@ enum brk_note_type {
     /* XPUB has a subscription of the topic `thread` `run` (`run` nil: a whole
      * thread). Told for each subscription, repeats too. */
     BRK_NOTE_SUBSCRIBED,
+    /* Events of `attempt` came for a run that has no log here. When the run
+     * ended before this broker began and its log is short, the desk answers
+     * with FENCE (adopt) and ENDED; else not at all. Told each time. */
+    BRK_NOTE_UNKNOWN,
 };
 
 struct brk_note {
@@ -164,6 +169,9 @@ enum brk_op_type {
     BRK_OP_ROLLBACK,   /* delete the run, its checkpoints and its log; the
                           thread is as it was before the run */
     BRK_OP_THREAD_DELETE, /* the thread and all it has */
+    BRK_OP_LOOKUP,     /* nothing is written. `existed`, status, attempt, ms;
+                          `seq`: last one of the log when the stored log is
+                          shorter than that, else 0 */
 };
 
 struct brk_op {

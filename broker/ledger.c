@@ -58,6 +58,7 @@ static void say_away(struct brk_ledger *l, const struct err *err);
 static bool run_op(struct brk_ledger *l, struct brk_op *op);
 static bool run_insert(struct brk_ledger *l, struct brk_op *op);
 static bool run_finish(struct brk_ledger *l, struct brk_op *op);
+static bool run_lookup(struct brk_ledger *l, struct brk_op *op);
 
 struct brk_ledger *brk_ledger_new(const struct brk_env *env,
                                   struct link_pipe **desk, struct err *err)
@@ -252,7 +253,8 @@ static bool may_be_refused(const struct brk_op *op, const struct err *err,
     if (err->code == ERR_UNAVAILABLE) {
         return false; /* the gateways decide how long a submit may wait */
     }
-    if (op->type == BRK_OP_INSERT || op->type == BRK_OP_START) {
+    if (op->type == BRK_OP_INSERT || op->type == BRK_OP_START ||
+        op->type == BRK_OP_LOOKUP) {
         return true;
     }
     return err->code != ERR_STORE_FULL && tries >= TRIES;
@@ -296,6 +298,8 @@ static bool run_op(struct brk_ledger *l, struct brk_op *op)
         return store_runs_rollback(l->store, &op->run, op->busy, &op->err);
     case BRK_OP_THREAD_DELETE:
         return store_threads_delete(l->store, &op->thread, &op->err);
+    case BRK_OP_LOOKUP:
+        return run_lookup(l, op);
     }
     return err_set(&op->err, ERR_INTERNAL, "operation %d", (int)op->type);
 }
@@ -355,4 +359,28 @@ static bool run_finish(struct brk_ledger *l, struct brk_op *op)
         .interrupts = leat_view_of(op->interrupts),
     };
     return store_runs_finish(l->store, &end, &op->err);
+}
+
+/* Only of the attempt that ended the run something may be missing. */
+static bool run_lookup(struct brk_ledger *l, struct brk_op *op)
+{
+    struct store_run row = {0};
+    struct store_log kept = {0};
+    uint16_t asked = op->attempt;
+    op->existed = false;
+    op->seq = 0;
+    if (!store_runs_get(l->store, &op->run, &row, &op->err)) {
+        return false;
+    }
+    bool ok = store_events_extent(l->store, &op->run, &kept, &op->err);
+    bool over = strcmp(row.status, "pending") != 0 &&
+                strcmp(row.status, "running") != 0;
+    op->existed = ok;
+    op->ms = row.ms;
+    (void)base_copy(op->status, sizeof op->status, row.status);
+    if (ok && over && row.attempt == asked && kept.last_seq < row.last_seq) {
+        op->seq = row.last_seq;
+    }
+    store_run_fini(&row);
+    return ok;
 }

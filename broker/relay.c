@@ -205,6 +205,12 @@ static void on_events(struct relay *r, struct link_in *in)
     struct ring_log *log = brk_ring_get(r->ring, &h->run);
     if (log == NULL || log->owner != NULL || h->attempt > log->attempt) {
         say_who(r, in); /* the desk has not said yet who may speak */
+        if (log == NULL) {
+            struct brk_note *n =
+                brk_note_new(BRK_NOTE_UNKNOWN, &h->run, &h->thread);
+            n->attempt = h->attempt;
+            offer(r, n);
+        }
         return;
     }
     if (h->attempt < log->attempt) {
@@ -215,6 +221,9 @@ static void on_events(struct relay *r, struct link_in *in)
         return;
     }
     log->worker = in->from;
+    if (log->ms == 0) { /* adopted: only its worker knows */
+        log->ms = h->ms;
+    }
     take_in_order(r, log, in);
 }
 
@@ -333,6 +342,7 @@ static void read_notes(struct relay *r)
         case BRK_NOTE_FENCED:
         case BRK_NOTE_CLOSED:
         case BRK_NOTE_SUBSCRIBED:
+        case BRK_NOTE_UNKNOWN:
             must(false && "a note for the relay");
             break;
         }

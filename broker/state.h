@@ -61,6 +61,7 @@ struct brk_core {
     struct brk_peers peers;
     struct brk_recent past;       /* struct brk_past */
     struct brk_recent subscribed; /* runs that somebody listens to */
+    struct brk_recent looked;     /* runs that were looked up in the store */
     uint64_t order;               /* of the last run made */
     uint64_t given;               /* number of the last run given away */
     size_t uncommitted;           /* operations out at the ledger */
@@ -181,6 +182,13 @@ void brk_finish_remove(struct brk_core *core, struct brk_run *run);
 void brk_finish_ended(struct brk_core *core, struct brk_run *run);
 /* Starts what comes next on the lane, or deletes its thread, or frees it. */
 void brk_finish_next(struct brk_core *core, struct brk_lane *lane);
+/*
+ * Events came for a run that is not live. When it ended before this broker
+ * began, what its worker was never told to be durable may be missing in the
+ * store: then its log is opened once more, up to its end.
+ */
+void brk_finish_on_unknown(struct brk_core *core, const struct brk_note *note);
+void brk_finish_on_lookup(struct brk_core *core, const struct brk_op *op);
 /* RUN_ENDED of a run that ended before. */
 void brk_finish_tell_past(struct brk_core *core, const struct brk_past *past,
                           const struct link_in *in);

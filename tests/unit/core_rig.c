@@ -306,7 +306,8 @@ static void add_op(struct core_rig *r, const struct brk_op *op)
 {
     static const char *const names[] = {"?",      "INSERT", "START",
                                         "REQUEUE", "CANCEL", "FINISH",
-                                        "ROLLBACK", "THREAD_DELETE"};
+                                        "ROLLBACK", "THREAD_DELETE",
+                                        "LOOKUP"};
     add_line(r, "store %s run=%d thread=%d attempt=%u failures=%u status=%s",
              names[op->type], crig_number(&op->run), crig_number(&op->thread),
              op->attempt, op->failures, op->status);
@@ -399,7 +400,10 @@ static void answer_batch(struct core_rig *r, struct brk_batch **batch)
 {
     for (size_t i = 0; i < (*batch)->n; i++) {
         struct brk_op *op = &(*batch)->ops[i];
-        if (r->refuse != ERR_NONE && op->type == r->refuse_op) {
+        if (op->type == BRK_OP_LOOKUP) {
+            op->existed = r->existed != NULL;
+            op->seq = op->existed ? 9 : 0;
+        } else if (r->refuse != ERR_NONE && op->type == r->refuse_op) {
             (void)err_set(&op->err, r->refuse, "refused by the test");
         } else if (op->type == BRK_OP_INSERT) {
             op->last_ms = r->thread_last_ms;

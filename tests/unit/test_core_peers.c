@@ -506,3 +506,37 @@ TEST(core_stops_what_nobody_asks_for_after_a_restart)
     crig_expect(&r, "w1 RUN_STOP run=1 attempt=1");
     crig_fini(&r);
 }
+
+static void unknown(int run)
+{
+    struct id id = crig_run(run);
+    struct id thread = crig_thread(run);
+    struct brk_note *note = brk_note_new(BRK_NOTE_UNKNOWN, &id, &thread);
+    note->attempt = 2;
+    brk_core_on_relay(r.core, &note);
+    crig_turn(&r, 1);
+}
+
+/* The broker died after a run's end was committed and before its last events
+ * were: its worker still has them. */
+TEST(core_opens_the_short_log_of_an_ended_run)
+{
+    start();
+    unknown(1);
+    crig_expect(&r, "store LOOKUP run=1");
+    crig_expect_no(&r, "relay"); /* the store does not know it */
+    r.existed = "success";
+    unknown(1);
+    crig_expect_no(&r, "store LOOKUP"); /* asked a moment ago */
+    crig_pass(&r, 2000);
+    unknown(1);
+    crig_expect(&r, "relay FENCE run=1 attempt=2");
+    crig_expect(&r, "relay ENDED run=1 attempt=2 seq=9");
+    r.existed = NULL;
+    submit(3, 3);
+    crig_done(&r, 1, 3, 1, "success");
+    crig_skip(&r);
+    unknown(3);
+    crig_expect_no(&r, "store LOOKUP"); /* it was ended here, and its log too */
+    crig_fini(&r);
+}

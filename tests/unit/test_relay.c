@@ -208,6 +208,10 @@ TEST(relay_knows_no_run_before_the_desk_named_it)
     hear(g.worker, WIRE_WHO, &in);
     EXPECT(id_eq(&in.head.run, &g.run));
     link_in_fini(&in);
+    struct brk_note *n = hear_note(BRK_NOTE_UNKNOWN);
+    EXPECT(id_eq(&n->run, &g.run));
+    EXPECT_EQ(n->attempt, 1);
+    brk_note_destroy(&n);
     stop();
 }
 
