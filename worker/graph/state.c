@@ -187,8 +187,8 @@ static bool apply_commands(struct snapshot *s, struct fault *f)
     graph_state_kept(&s->l->pending, GRAPH_NULL_TASK, &w);
     struct plan_writer writer = {.writes = &w};
     bool ok = w.count == 0 ||
-              graph_plan_apply(&s->l->channels, &s->l->cp, (struct plan_writers){&writer, 1}, NULL,
-                               f);
+              graph_plan_apply(&s->l->channels, &s->l->cp,
+                               (struct plan_writers){&writer, 1}, NULL, f);
     graph_writes_fini(&w);
     return ok;
 }

@@ -101,8 +101,10 @@ static bool apply_commands(struct update *u)
     struct writes w = {0};
     graph_state_kept(&u->l.pending, GRAPH_NULL_TASK, &w);
     struct plan_writer writer = {.writes = &w};
-    bool ok = w.count == 0 || graph_plan_apply(&u->l.channels, &u->l.cp,
-                                               (struct plan_writers){&writer, 1}, NULL, u->fault);
+    bool ok = w.count == 0 ||
+              graph_plan_apply(&u->l.channels, &u->l.cp,
+                               (struct plan_writers){&writer, 1}, NULL,
+                               u->fault);
     graph_writes_fini(&w);
     return ok;
 }
@@ -171,7 +173,8 @@ static bool act_as_input(struct update *u, leat_view values)
                                "Received no input writes for __start__");
     }
     graph_writes_add(&w, CHANNEL_START, leat_value_of(values));
-    bool ok = graph_plan_apply(&u->l.channels, &u->l.cp, (struct plan_writers){&writer, 1}, NULL,
+    bool ok = graph_plan_apply(&u->l.channels, &u->l.cp,
+                               (struct plan_writers){&writer, 1}, NULL,
                                u->fault) &&
               put(u, "input", u->l.saved.found ? base_step(u) + 1 : -1,
                   u->l.cp.saved_id);
@@ -362,7 +365,8 @@ static bool apply_entries(struct update *u, const struct entry *entries,
                                           .interrupt_trigger = true};
         ok = ok && (!u->l.saved.found || keep_writes(u, &entries[i]));
     }
-    ok = ok && graph_plan_apply(&u->l.channels, &u->l.cp, (struct plan_writers){writers, n}, NULL,
+    ok = ok && graph_plan_apply(&u->l.channels, &u->l.cp,
+                                (struct plan_writers){writers, n}, NULL,
                                 u->fault);
     free(writers);
     return ok;
