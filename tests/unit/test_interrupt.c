@@ -283,6 +283,27 @@ TEST(interrupt_in_a_nested_graph)
     rig_fini(&r);
 }
 
+TEST(interrupt_at_exit_is_stored_before_it_is_shown)
+{
+    struct rig r;
+    rig_init(&r, build_outer, GRAPH_MODE_UPDATES);
+    r.req.durability = GRAPH_DURABILITY_EXIT;
+    r.req.subgraphs = true;
+    r.saver_log = true;
+    rig_run(&r, "{\"log\":[1]}");
+    EXPECT_STR(rig_log(&r), "sub put 0\nsub writes 1\nflush\n"
+                            "sub updates ! ?\"ask\"\n"
+                            "sub writes 1\nflush\n"
+                            "put 0\nwrites 1\nflush\n"
+                            "updates ! ?\"ask\"\n"
+                            "writes 1\nflush\n");
+    rig_command(&r, "{\"resume\":2}");
+    EXPECT_EQ(r.result.status, GRAPH_DONE);
+    EXPECT_STR(rig_output(&r), "{\"log\":[1,1,2,\"end\"]}");
+    EXPECT_EQ(graph_memory_count(r.memory), 3);
+    rig_fini(&r);
+}
+
 static leat_value *node_calls(leat_context *ctx, leat_view state)
 {
     (void)state;
