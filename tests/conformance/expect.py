@@ -34,7 +34,7 @@ from langchain_core.messages.utils import convert_to_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import StructuredTool
 from langgraph.cache.memory import InMemoryCache
-from langgraph.channels import UntrackedValue
+from langgraph.channels import AnyValue, EphemeralValue, Topic, UntrackedValue
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.graph import StateGraph
@@ -212,6 +212,10 @@ CHANNELS = {
     "sum": Annotated[int, operator.add],
     "messages": Annotated[list, add_messages],
     "untracked": Annotated[Any, UntrackedValue],
+    "topic": Annotated[Any, Topic(Any)],
+    "topic_accumulate": Annotated[Any, Topic(Any, accumulate=True)],
+    "ephemeral": Annotated[Any, EphemeralValue],
+    "any": Annotated[Any, AnyValue],
 }
 
 

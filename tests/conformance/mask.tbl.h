@@ -31,9 +31,15 @@ MASK(nested_custom, RECORDED, V14 | V17,
 MASK(nested_messages, RECORDED, V14,
      "streaming.md 9 and 10, the same row",
      "JS 1.4 emits nested pieces instead of the node's whole message")
+MASK(command_messages, RECORDED, V14,
+     "streaming.md 9 and 10, Command.update messages in messages mode",
+     "JS 1.4 does not find them, Python does")
 MASK(cached_order, BOTH, V14 | V17 | PY,
      "streaming.md 9, cached updates",
      "cached updates may stand before or after the start of their tasks")
+MASK(reload_order, BOTH, V14 | V17 | PY,
+     "streaming.md 9, order of next/tasks after reload",
+     "as declared in JS, by name in Python")
 MASK(last_chunk, RECORDED, PY,
      "streaming.md 3.7",
      "newer Python closes a model's answer with one empty chunk")
@@ -41,7 +47,9 @@ MASK(last_chunk, RECORDED, PY,
 /* --- checkpoints --------------------------------------------------------- */
 MASK(checkpoint_config, BOTH, V14 | V17 | PY,
      "streaming.md 3.5",
-     "JS shows metadata, recursion_limit and tags beside configurable")
+     "JS shows metadata, recursion_limit and tags beside configurable; so does "
+     "Python for the state of a thread that has none, and for the metadata "
+     "of a checkpoint that was loaded")
 MASK(checkpoint_parent, RECORDED, V14 | V17,
      "streaming.md 3.5",
      "the engine key is parentConfig in JS, and absent when there is none")
@@ -54,7 +62,8 @@ MASK(checkpoint_tasks, RECORDED, V14 | V17,
      "JS has path, no null state, and interrupts beside an error")
 MASK(exit_config, BOTH, V14 | V17 | PY,
      "engine.md 4.6",
-     "with durability exit JS shows no checkpoint_id while the run goes on")
+     "with durability exit JS shows no checkpoint_id while the run goes on, "
+     "for a nested graph neither in checkpoint_map")
 
 /* --- errors -------------------------------------------------------------- */
 MASK(error_text, RECORDED, V14 | V17,
@@ -76,12 +85,20 @@ MASK(task_error, RECORDED, V14 | V17,
 MASK(empty_update, RECORDED, V14 | V17,
      "streaming.md 9, updates for empty output",
      "JS shows {}, Python null")
+MASK(interrupt_ids, RECORDED, V17,
+     "streaming.md 10, interrupt id of the 2nd, 3rd... interrupt()",
+     "one id per task in Python, one per answer in JS 1.7")
 MASK(triggers, RECORDED, V14 | V17,
      "streaming.md 9, triggers",
      "JS names the trigger that fired first, Python all of the node")
 MASK(send_path, BOTH, V14 | V17 | PY,
      "streaming.md 9 and 10, Send path",
      "two elements or three, the third is false")
+
+MASK(interrupt_order, BOTH, PY,
+     "engine.md 6.3",
+     "several interrupts of a nested graph come in the order of a set in "
+     "Python")
 
 /* --- values -------------------------------------------------------------- */
 MASK(output_schema, RECORDED, V14 | V17 | PY,
@@ -104,7 +121,8 @@ MASK(message_metadata, BOTH, V14 | V17 | PY,
      "streaming.md 4 and 9, metadata tags",
      "JS: empty tags, graph:step tags and name for node output, versions, "
      "ls_integration of the model's core; ls_provider names the recorder's "
-     "own model class")
+     "own model class; Python's library has checkpoint_ns (that of the "
+     "graph) and checkpoint_id only where a model or a config put them")
 MASK(tool_error_text, RECORDED, V14 | V17,
      "engine.md 11.5",
      "the text for an unknown tool is Python's")
@@ -120,12 +138,23 @@ MASK(state_metadata, BOTH, V14 | V17 | PY,
 MASK(state_fields, RECORDED, V14 | V17,
      "engine.md 9",
      "Python has interrupts and a null parent_config; JS leaves them out")
+MASK(state_transient, BOTH, PY,
+     "engine.md 9, values",
+     "Python's get_state takes what finished tasks wrote for one step "
+     "(topic, ephemeral) away again")
 MASK(state_error, RECORDED, V14 | V17,
      "streaming.md 9, get_state with error task",
      "{message, name} in JS, Python's repr")
 MASK(state_result, BOTH, V14,
      "streaming.md 10, task result in snapshots",
      "JS 1.4 hides the result of a task that has interrupts or an error")
+MASK(state_empty_result, BOTH, V14 | V17,
+     "engine.md 9, result",
+     "a task that wrote nothing to the state has {} in Python, none in JS")
+MASK(update_result, BOTH, V14 | V17,
+     "engine.md 10",
+     "Python writes an update under the id of the task that was next, so that "
+     "the history shows it as that task's result; JS under an id of its own")
 MASK(state_of_failed, BOTH, V14 | V17,
      "engine.md 9",
      "JS leaves out the state of a task with an error")

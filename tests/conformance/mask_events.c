@@ -4,6 +4,7 @@
  */
 #include "tests/conformance/mask.h"
 
+#include "common/buf.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,29 +214,67 @@ static const tree *last_start(const struct mask_event *e, const char *name)
     return NULL;
 }
 
-/* Metadata of a message that the task itself put out. */
-static tree *output_metadata(const struct mask_event *e, const char *name,
-                             const tree *nested)
+/* The path of a task: as the last checkpoint of its namespace lists it. */
+static tree *path_of(const struct mask_event *e, const tree *task)
+{
+    for (size_t i = e->index; i > 0; i--) {
+        const tree *event = tree_at(e->events, i - 1);
+        const tree *tasks = tree_get(tree_at(event, 2), "tasks");
+        for (size_t k = 0; tree_is(tree_at(event, 1), "checkpoints") &&
+                           k < tree_count(tasks); k++) {
+            if (tree_equal(tree_get(tree_at(tasks, k), "id"),
+                           tree_get(task, "id"))) {
+                return tree_copy(tree_get(tree_at(tasks, k), "path"));
+            }
+        }
+    }
+    tree *path = tree_list(); /* a run without checkpoints */
+    tree_push(path, tree_text("__pregel_pull"));
+    tree_push(path, tree_copy(tree_get(task, "name")));
+    return path;
+}
+
+/* Metadata of a message that the task `name` of `ns` itself put out. */
+static tree *output_metadata(const struct mask_event *e, const tree *ns,
+                             const char *name)
 {
     const tree *twin = last_start(e, name);
     const tree *task = tree_get(twin, "payload");
-    const tree *run = tree_get(e->step, "metadata");
-    const char *ns = tree_string(tree_get(nested, "langgraph_checkpoint_ns"));
-    char *own = base_memdup(ns, strcspn(ns, "|"));
-    tree *out = run == NULL ? tree_object() : tree_copy(run);
-    tree *path = tree_list();
-    tree_push(path, tree_text("__pregel_pull"));
-    tree_push(path, tree_text(name));
+    const tree *own = tree_get(task, "metadata");
+    const char *thread = tree_string(tree_get(e->step, "thread"));
+    tree *out = own == NULL ? tree_object() : tree_copy(own);
+    char *above = mask_ns_text(ns);
+    struct buf place;
+    buf_init(&place, 4096);
+    bool ok = buf_printf(&place, "%s%s%s:%s", above,
+                         above[0] == '\0' ? "" : "|", name,
+                         tree_string(tree_get(task, "id")));
+    must(ok);
     tree_set(out, "ls_integration", tree_text("langgraph"));
-    tree_set(out, "thread_id", tree_copy(tree_get(nested, "thread_id")));
+    tree_set(out, "thread_id", tree_text(thread == NULL ? "t1" : thread));
     tree_set(out, "langgraph_step", tree_copy(tree_get(twin, "step")));
     tree_set(out, "langgraph_node", tree_text(name));
     tree_set(out, "langgraph_triggers", tree_copy(tree_get(task, "triggers")));
-    tree_set(out, "langgraph_path", path);
-    tree_set(out, "langgraph_checkpoint_ns", tree_text(own));
-    tree_set(out, "checkpoint_ns", tree_text(own));
-    free(own);
+    tree_set(out, "langgraph_path", path_of(e, task));
+    tree_set(out, "langgraph_checkpoint_ns", tree_text(buf_text(&place)));
+    tree_set(out, "checkpoint_ns", tree_text(buf_text(&place)));
+    buf_fini(&place);
+    free(above);
     return out;
+}
+
+/* [ns, "messages", [message, metadata]] before the event at `index`. */
+static void insert_output(const struct mask_event *e, size_t index,
+                          const tree *message, const char *name)
+{
+    const tree *ns = tree_at(tree_at(e->events, index), 0);
+    tree *whole = tree_list(), *pair = tree_list();
+    tree_push(pair, tree_copy(message));
+    tree_push(pair, output_metadata(e, ns, name));
+    tree_push(whole, ns == NULL ? tree_null() : tree_copy(ns));
+    tree_push(whole, tree_text("messages"));
+    tree_push(whole, pair);
+    tree_insert(e->events, index, whole);
 }
 
 /* The message with that id in a node's output, or NULL. */
@@ -279,13 +318,7 @@ static bool gather_nested(struct mask_event *e)
         if (message == NULL) {
             continue;
         }
-        tree *whole = tree_list(), *pair = tree_list();
-        tree_push(pair, tree_copy(message));
-        tree_push(pair, output_metadata(e, name, metadata));
-        tree_push(whole, tree_null());
-        tree_push(whole, tree_text("messages"));
-        tree_push(whole, pair);
-        tree_insert(e->events, i, whole);
+        insert_output(e, i, message, name);
         break;
     }
     free(name);
@@ -295,6 +328,81 @@ static bool gather_nested(struct mask_event *e)
 void mask_nested_messages(struct mask *m, tree *results)
 {
     mask_events(m, results, gather_nested);
+}
+
+/* ---- messages of commands ------------------------------------------------- */
+
+/* Was a message with this id shown, or given to the task, before? */
+static bool is_seen(const struct mask_event *e, const tree *id)
+{
+    for (size_t i = 0; i < e->index; i++) {
+        const tree *event = tree_at(e->events, i);
+        const tree *payload = tree_at(event, 2);
+        if (tree_is(tree_at(event, 1), "messages") &&
+            tree_equal(tree_get(tree_at(payload, 0), "id"), id)) {
+            return true;
+        }
+        if (tree_is(tree_at(event, 1), "tasks") &&
+            find_message(tree_get(payload, "input"), id) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void show_unseen(struct mask_event *e, const tree *message,
+                        const char *name)
+{
+    const tree *id = tree_get(message, "id");
+    if (message->type == TREE_OBJECT && id != NULL &&
+        tree_get(message, "response_metadata") != NULL &&
+        tree_get(message, "content") != NULL && !is_seen(e, id)) {
+        insert_output(e, e->index, message, name);
+        e->index++;
+        e->event = tree_at(e->events, e->index);
+    }
+}
+
+/* One update: its values are messages or lists of them. */
+static void show_update(struct mask_event *e, const tree *update,
+                        const char *name)
+{
+    for (size_t i = 0; i < tree_count(update); i++) {
+        const tree *value = tree_at(update, i);
+        show_unseen(e, value, name);
+        for (size_t k = 0; value->type == TREE_LIST && k < value->count;
+             k++) {
+            show_unseen(e, value->items[k], name);
+        }
+    }
+}
+
+/* What JS finds in a plain result it has shown by now: what was not shown
+ * came in a Command. */
+static bool show_command(struct mask_event *e)
+{
+    if (e->debug || strcmp(e->mode, "updates") != 0 ||
+        tree_get(e->payload, "__metadata__") != NULL ||
+        tree_get(e->payload, "__interrupt__") != NULL) {
+        return false;
+    }
+    const tree *payload = e->payload;
+    for (size_t i = 0; i < payload->count; i++) {
+        const tree *update = payload->items[i];
+        if (update->type == TREE_OBJECT) {
+            show_update(e, update, payload->keys[i]);
+        }
+        for (size_t k = 0; update->type == TREE_LIST && k < update->count;
+             k++) {
+            show_update(e, update->items[k], payload->keys[i]);
+        }
+    }
+    return false;
+}
+
+void mask_command_messages(struct mask *m, tree *results)
+{
+    mask_events(m, results, show_command);
 }
 
 /* ---- order -------------------------------------------------------------- */

@@ -92,17 +92,17 @@ static void trim_message(tree *t, void *arg)
     if (tree_get(tree_get(t, "metadata"), "versions") != NULL) {
         tree_drop(t, "metadata"); /* JS's core notes its version there */
     }
-    if (tree_is_empty(tree_get(t, "content")) &&
-        tree_is(tree_get(t, "type"), "remove")) {
-        tree_set(t, "content", tree_text(""));
-    }
 }
 
-/* JS writes chunks with the type `ai`, keeps whole answers as chunks, and
- * leaves the status of a tool message that was coerced unset. */
+/* JS writes chunks with the type `ai`, keeps whole answers as chunks, leaves
+ * the status of a tool message that was coerced unset, and makes a list of no
+ * content. */
 static void python_message(tree *t, void *arg)
 {
     (void)arg;
+    if (is_message(t) && tree_is_empty(tree_get(t, "content"))) {
+        tree_set(t, "content", tree_text(""));
+    }
     if (is_message(t) && tree_is(tree_get(t, "type"), "ai")) {
         tree_drop(t, "tool_call_chunks");
     }
@@ -159,6 +159,10 @@ static bool trim_metadata(struct mask_event *e)
     trim_tags(metadata);
     for (size_t i = 0; i < COUNT_OF(own); i++) {
         tree_drop(metadata, own[i]);
+    }
+    if (e->mask->library == PY) {
+        tree_drop(metadata, "checkpoint_ns");
+        tree_drop(metadata, "checkpoint_id");
     }
     if (tree_equal(tree_get(metadata, "name"),
                    tree_get(metadata, "langgraph_node"))) {

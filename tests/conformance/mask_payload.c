@@ -31,9 +31,16 @@ static bool trim_configs(struct mask_event *e)
     return false;
 }
 
+static void trim_state(struct mask *m, tree *state)
+{
+    (void)m;
+    only_configurable(tree_get(state, "config"));
+}
+
 void mask_checkpoint_config(struct mask *m, tree *results)
 {
     mask_events(m, results, trim_configs);
+    mask_states(m, results, trim_state);
 }
 
 static bool name_parent(struct mask_event *e)
@@ -120,10 +127,15 @@ void mask_checkpoint_tasks(struct mask *m, tree *results)
 
 static bool drop_exit_ids(struct mask_event *e)
 {
-    if (tree_is(tree_get(e->step, "durability"), "exit") &&
-        strcmp(e->mode, "checkpoints") == 0) {
-        tree_drop(tree_get(tree_get(e->payload, "config"), "configurable"),
-                  "checkpoint_id");
+    tree *c = tree_get(tree_get(e->payload, "config"), "configurable");
+    const char *ns = tree_string(tree_get(c, "checkpoint_ns"));
+    if (!tree_is(tree_get(e->step, "durability"), "exit") ||
+        strcmp(e->mode, "checkpoints") != 0) {
+        return false;
+    }
+    tree_drop(c, "checkpoint_id");
+    if (ns != NULL && ns[0] != '\0') {
+        tree_drop(tree_get(c, "checkpoint_map"), ns);
     }
     return false;
 }
@@ -205,6 +217,83 @@ static const tree *run_error(const struct mask_event *e, const tree *results)
     return NULL;
 }
 
+/* Is it an error of no task: found when a step's writes were applied, or
+ * when there was no step left? */
+static bool is_of_the_run(const tree *error)
+{
+    static const char *const heads[] = {
+        "Recursion limit of", "At key '", "Can receive only one Overwrite",
+        "Attempting to delete a message", "Unexpected message type",
+    };
+    const char *text = tree_string(tree_get(error, "message"));
+    for (size_t i = 0; text != NULL && i < COUNT_OF(heads); i++) {
+        if (strncmp(text, heads[i], strlen(heads[i])) == 0) {
+            return true;
+        }
+    }
+    return text == NULL;
+}
+
+/* Is there a result without output before or after this one in its run? */
+static bool is_last_result(const struct mask_event *e)
+{
+    for (size_t i = e->index + 1; i < tree_count(e->events); i++) {
+        const tree *event = tree_at(e->events, i);
+        if (tree_is(tree_at(event, 1), "tasks") ||
+            tree_is(tree_at(event, 1), "checkpoints")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the node's first `throw` throws, where the description says it. */
+static tree *thrown_by(const struct mask *m, const tree *t, int depth)
+{
+    const tree *child = NULL;
+    const char *name = tree_string(tree_get(t, "name"));
+    const char *message = tree_string(tree_get(t, "message"));
+    if (tree_is(tree_get(t, "op"), "throw") && message != NULL) {
+        tree *error = tree_object();
+        tree_set(error, "name", tree_text(name == NULL ? "Error" : name));
+        tree_set(error, "message", tree_text(message));
+        return error;
+    }
+    if (tree_string(tree_get(t, "graph")) != NULL) {
+        child = tree_get(m->graphs, tree_string(tree_get(t, "graph")));
+    }
+    tree *found = child == NULL || depth > 32
+                      ? NULL
+                      : thrown_by(m, child, depth + 1);
+    for (size_t i = 0; found == NULL && i < tree_count(t) && depth <= 32;
+         i++) {
+        found = thrown_by(m, tree_at(t, i), depth + 1);
+    }
+    return found;
+}
+
+/* 1.4 does not show which task failed: the one without output, or else the
+ * last one that ended; in a run that went on, one that was tried again. */
+static tree *guess_error(const struct mask_event *e)
+{
+    const tree *failure = run_error(e, e->mask->recorded);
+    const tree *graph = mask_graph_of(e->mask, tree_at(e->event, 0));
+    const char *name = tree_string(tree_get(e->payload, "name"));
+    bool bare = !has_output(e);
+    if (failure != NULL && !is_of_the_run(failure) &&
+        (bare || is_last_result(e))) {
+        return mask_repr(failure);
+    }
+    if (failure != NULL || !bare || name == NULL) {
+        return tree_null();
+    }
+    tree *thrown = thrown_by(e->mask, tree_get(tree_get(graph, "nodes"), name),
+                             0);
+    tree *repr = thrown == NULL ? tree_null() : mask_repr(thrown);
+    tree_destroy(&thrown);
+    return repr;
+}
+
 static bool python_error(struct mask_event *e)
 {
     tree *error = tree_get(e->payload, "error");
@@ -213,13 +302,8 @@ static bool python_error(struct mask_event *e)
     }
     if (tree_get(error, "message") != NULL) {
         tree_replace(error, mask_repr(error));
-        return false;
-    }
-    const tree *failure = run_error(e, e->mask->recorded);
-    bool failed = error == NULL && failure != NULL && !has_output(e);
-    if (error == NULL) { /* 1.4: the run ends with the error of its task */
-        tree_set(e->payload, "error",
-                 failed ? mask_repr(failure) : tree_null());
+    } else if (error == NULL) {
+        tree_set(e->payload, "error", guess_error(e));
     }
     return false;
 }
@@ -477,4 +561,96 @@ static bool add_state(struct mask_event *e)
 void mask_interrupt_values(struct mask *m, tree *results)
 {
     mask_events(m, results, add_state);
+}
+
+/* ---- interrupt ids --------------------------------------------------------- */
+
+/* The task that asks is where an id appears first: graphs around it repeat
+ * it later. Its first id becomes that of its later ones. */
+struct first_ids {
+    tree *asked;   /* {interrupt id: task id} */
+    tree *first;   /* {task id: interrupt id} */
+    tree *renamed; /* {interrupt id: first one} */
+};
+
+static void note_ids(tree *t, void *arg)
+{
+    struct first_ids *ids = arg;
+    const tree *interrupts = tree_get(t, "interrupts");
+    const char *task = tree_string(tree_get(t, "id"));
+    for (size_t i = 0; task != NULL && i < tree_count(interrupts); i++) {
+        const char *id = tree_string(
+            tree_get(tree_at(interrupts, i), "id"));
+        if (id == NULL || tree_get(ids->asked, id) != NULL) {
+            continue;
+        }
+        const tree *first = tree_get(ids->first, task);
+        tree_set(ids->asked, id, tree_text(task));
+        if (first == NULL) {
+            tree_set(ids->first, task, tree_text(id));
+        } else {
+            tree_set(ids->renamed, id, tree_copy(first));
+        }
+    }
+}
+
+static void rename_ids(tree *t, void *arg)
+{
+    const struct first_ids *ids = arg;
+    const char *text = tree_string(t);
+    const tree *first = text == NULL ? NULL : tree_get(ids->renamed, text);
+    if (first != NULL) {
+        tree_set_text(t, tree_string(first));
+    }
+}
+
+void mask_interrupt_ids(struct mask *m, tree *results)
+{
+    (void)m;
+    struct first_ids ids = {tree_object(), tree_object(), tree_object()};
+    mask_all(results, note_ids, &ids);
+    mask_all(results, rename_ids, &ids);
+    tree_destroy(&ids.asked);
+    tree_destroy(&ids.first);
+    tree_destroy(&ids.renamed);
+}
+
+/* ---- interrupts ---------------------------------------------------------- */
+
+static char *question_of(const tree *interrupt)
+{
+    return tree_to_json(tree_get(interrupt, "value"));
+}
+
+static void sort_interrupts(tree *list)
+{
+    for (size_t i = 1; i < tree_count(list); i++) {
+        for (size_t k = i; k > 0; k--) {
+            char *a = question_of(list->items[k - 1]);
+            char *b = question_of(list->items[k]);
+            if (strcmp(a, b) > 0) {
+                tree *swap = list->items[k];
+                list->items[k] = list->items[k - 1];
+                list->items[k - 1] = swap;
+            }
+            free(a);
+            free(b);
+        }
+    }
+}
+
+static void order_interrupts(tree *t, void *arg)
+{
+    (void)arg;
+    if (t->type != TREE_OBJECT) {
+        return;
+    }
+    sort_interrupts(tree_get(t, "interrupts"));
+    sort_interrupts(tree_get(t, "__interrupt__"));
+}
+
+void mask_interrupt_order(struct mask *m, tree *results)
+{
+    (void)m;
+    mask_all(results, order_interrupts, NULL);
 }

@@ -11,10 +11,8 @@
 
 /* ---- snapshots ---------------------------------------------------------- */
 
-static void core_metadata(struct mask *m, tree *state)
+static void only_core(tree *metadata)
 {
-    (void)m;
-    tree *metadata = tree_get(state, "metadata");
     for (size_t i = tree_count(metadata); i > 0; i--) {
         const char *key = metadata->keys[i - 1];
         if (strcmp(key, "source") != 0 && strcmp(key, "step") != 0 &&
@@ -24,9 +22,58 @@ static void core_metadata(struct mask *m, tree *state)
     }
 }
 
+static void core_metadata(struct mask *m, tree *state)
+{
+    (void)m;
+    only_core(tree_get(state, "metadata"));
+}
+
+static bool core_event_metadata(struct mask_event *e)
+{
+    if (e->mask->library == PY && strcmp(e->mode, "checkpoints") == 0) {
+        only_core(tree_get(e->payload, "metadata"));
+    }
+    return false;
+}
+
 void mask_state_metadata(struct mask *m, tree *results)
 {
     mask_states(m, results, core_metadata);
+    mask_events(m, results, core_event_metadata);
+}
+
+/* Takes the keys that live for one step out of `values`. */
+static void drop_transient(const struct mask *m, tree *values)
+{
+    for (size_t g = 0; g < tree_count(m->graphs); g++) {
+        const tree *keys = tree_get(tree_at(m->graphs, g), "state");
+        for (size_t i = 0; i < tree_count(keys); i++) {
+            if (tree_is(keys->items[i], "topic") ||
+                tree_is(keys->items[i], "ephemeral")) {
+                tree_drop(values, keys->keys[i]);
+            }
+        }
+    }
+}
+
+static void durable_values(struct mask *m, tree *state)
+{
+    drop_transient(m, tree_get(state, "values"));
+}
+
+void mask_state_transient(struct mask *m, tree *results)
+{
+    for (size_t r = 0; r < tree_count(results); r++) {
+        tree *state = tree_take(tree_at(results, r), "state");
+        if (state != NULL) { /* as the only one, without the histories */
+            tree *one = tree_object(), *list = tree_list();
+            tree_set(one, "state", state);
+            tree_push(list, one);
+            mask_states(m, list, durable_values);
+            tree_set(tree_at(results, r), "state", tree_take(one, "state"));
+            tree_destroy(&list);
+        }
+    }
 }
 
 static void python_fields(struct mask *m, tree *state)
@@ -110,9 +157,72 @@ static void hide_states(struct mask *m, tree *state)
     hide(tree_get(state, "tasks"), "state", false);
 }
 
+static bool hide_event_states(struct mask_event *e)
+{
+    if (strcmp(e->mode, "checkpoints") == 0) {
+        hide(tree_get(e->payload, "tasks"), "state", false);
+    }
+    return false;
+}
+
 void mask_state_of_failed(struct mask *m, tree *results)
 {
     mask_states(m, results, hide_states);
+    mask_events(m, results, hide_event_states);
+}
+
+static void drop_empty_results(struct mask *m, tree *state)
+{
+    (void)m;
+    const tree *tasks = tree_get(state, "tasks");
+    for (size_t i = 0; i < tree_count(tasks); i++) {
+        tree *task = tree_at(tasks, i);
+        if (tree_is_empty(tree_get(task, "result"))) {
+            tree_drop(task, "result");
+        }
+    }
+}
+
+void mask_state_empty_result(struct mask *m, tree *results)
+{
+    mask_states(m, results, drop_empty_results);
+}
+
+/* ---- updates --------------------------------------------------------------- */
+
+static const tree *id_in(const tree *config)
+{
+    return tree_get(tree_get(config, "configurable"), "checkpoint_id");
+}
+
+/* Is there an update in the history that was made on this state? */
+static bool is_updated(const tree *history, const tree *state)
+{
+    const tree *id = id_in(tree_get(state, "config"));
+    for (size_t i = 0; i < tree_count(history); i++) {
+        const tree *other = tree_at(history, i);
+        const tree *metadata = tree_get(other, "metadata");
+        if (tree_is(tree_get(metadata, "source"), "update") &&
+            tree_equal(id_in(tree_get(other, "parent_config")), id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void mask_update_result(struct mask *m, tree *results)
+{
+    (void)m;
+    for (size_t r = 0; r < tree_count(results); r++) {
+        tree *history = tree_get(tree_at(results, r), "history");
+        for (size_t i = 0; i < tree_count(history); i++) {
+            tree *tasks = tree_get(tree_at(history, i), "tasks");
+            bool updated = is_updated(history, tree_at(history, i));
+            for (size_t k = 0; updated && k < tree_count(tasks); k++) {
+                tree_drop(tree_at(tasks, k), "result");
+            }
+        }
+    }
 }
 
 /* ---- errors ------------------------------------------------------------- */
@@ -155,7 +265,22 @@ static const struct wording {
      "oss/javascript/langgraph/MISSING_CHECKPOINTER/\n",
      "No checkpointer set" VISIT "MISSING_CHECKPOINTER", NULL},
     {"Invalid node name \"%\" in Send packet",
-     "Invalid node name % in Send packet", NULL},
+     "Invalid node name % in packet", NULL},
+    {"Branch condition returned unknown or null destination",
+     "Branch did not return a valid destination", "ValueError"},
+    {"Invalid update for channel \"%\" with values *: Can receive only one "
+     "Overwrite value per step.",
+     "Can receive only one Overwrite value per super-step." VISIT
+     "INVALID_CONCURRENT_GRAPH_UPDATE",
+     NULL},
+    {"Unable to coerce message from array: only human, AI, system, developer, "
+     "or tool message coercion is currently supported.\n\nReceived: {\n  "
+     "\"type\": \"%\",*",
+     "Unexpected message type: '%'. Use one of 'human', 'user', 'ai', "
+     "'assistant', 'function', 'tool', 'system', or 'developer'.\nFor "
+     "troubleshooting, visit: https://docs.langchain.com/oss/python/langchain/"
+     "errors/MESSAGE_COERCION_FAILURE ",
+     "ValueError"},
 };
 
 /* Does `text` follow the pattern? `%` and `*` take any text; *taken is what

@@ -283,6 +283,96 @@ static void sort_step(const tree *graphs, const struct step *s)
     free(b);
 }
 
+/* ---- what parallel tasks say while they run -------------------------------- */
+
+/* Something that was said, and what it is sorted by. */
+struct said {
+    tree *event;
+    size_t task; /* index of its start */
+    char *text;  /* of what no task is known: a custom payload */
+};
+
+/* The task whose model or node sent this message, or the count of starts. */
+static size_t speaker(const struct step *s, const tree *event)
+{
+    const tree *metadata = tree_at(tree_at(event, 2), 1);
+    const char *ns = tree_string(tree_get(metadata,
+                                          "langgraph_checkpoint_ns"));
+    size_t n = tree_count(s->starts);
+    for (size_t i = 0; ns != NULL && i < n; i++) {
+        const char *id = tree_string(tree_at(s->starts, i));
+        size_t len = strlen(id), all = strlen(ns);
+        if (len <= all && strcmp(ns + all - len, id) == 0) {
+            return i;
+        }
+    }
+    return n;
+}
+
+static bool is_said(const struct step *s, tree *event, struct said *out)
+{
+    const tree *payload = tree_at(event, 2);
+    *out = (struct said){.event = event, .task = tree_count(s->starts)};
+    if (tree_is(tree_at(event, 1), "messages")) {
+        out->task = speaker(s, event);
+        return out->task < tree_count(s->starts);
+    }
+    if (tree_is(tree_at(event, 1), "custom") &&
+        tree_get(payload, "from") != NULL) {
+        out->text = tree_to_json(payload);
+        return true;
+    }
+    return false;
+}
+
+static bool said_before(const struct said *a, const struct said *b)
+{
+    if (a->text != NULL && b->text != NULL) {
+        return strcmp(a->text, b->text) < 0;
+    }
+    return a->task < b->task;
+}
+
+/* Insertion: equal ones stay as they are. */
+static void sort_said(struct said *all, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        for (size_t k = i; k > 0 && said_before(&all[k], &all[k - 1]); k--) {
+            struct said swap = all[k];
+            all[k] = all[k - 1];
+            all[k - 1] = swap;
+        }
+    }
+}
+
+/* Messages and custom payloads that name their node ("from") come as they
+ * come when several tasks run: they go first, ordered, and out of `s`. */
+static void order_said(struct step *s)
+{
+    struct said *all = base_zalloc((s->count + 1) * sizeof *all);
+    tree **others = base_zalloc((s->count + 1) * sizeof *others);
+    size_t n = 0, rest = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        tree *event = s->events->items[s->at[i]];
+        if (is_said(s, event, &all[n])) {
+            n++;
+        } else {
+            others[rest++] = event;
+        }
+    }
+    sort_said(all, n);
+    for (size_t i = 0; i < s->count; i++) {
+        s->events->items[s->at[i]] = i < n ? all[i].event : others[i - n];
+    }
+    for (size_t i = 0; i < n; i++) {
+        free(all[i].text);
+    }
+    free(all);
+    free(others);
+    memmove(s->at, s->at + n, rest * sizeof *s->at);
+    s->count = rest;
+}
+
 /* Does a step of a namespace end with this event? */
 static bool ends_step(const tree *event)
 {
@@ -318,6 +408,9 @@ static void sort_from(struct mask *m, tree *events, size_t first)
         } else if (tree_is(tree_at(event, 1), "tasks")) {
             tree_push(s.starts, tree_copy(tree_get(tree_at(event, 2), "id")));
         }
+    }
+    if (tree_count(s.starts) > 1) {
+        order_said(&s);
     }
     sort_step(m->graphs, &s);
     tree_destroy(&s.starts);
