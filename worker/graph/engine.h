@@ -259,6 +259,20 @@ void graph_drop(struct graph **g);
 MUST_USE bool graph_decl_compile(leat_view graphs, struct graph **out,
                                  struct err *err);
 
+/* ---- looking at a graph --------------------------------------------------- */
+
+/* {"nodes": [{"id", "type", "data", "metadata"?}], "edges": [{"source",
+ * "target", "conditional"}]}. Nested graphs down to `depth` are drawn in the
+ * place of their node (xray); 0: none. */
+leat_value *graph_draw(const struct graph *g, unsigned depth);
+/* {"input_schema", "output_schema", "state_schema", "config_schema",
+ * "context_schema"}: JSON Schemas; context null when there is none. */
+leat_value *graph_schema(const struct graph *g);
+/* {namespace: as above} of the graphs that are nodes of this one ("a", with
+ * `recurse` also "a|b"); ns not NULL: only that one, wherever it is. */
+leat_value *graph_schema_subgraphs(const struct graph *g, const char *ns,
+                                   bool recurse);
+
 /* The table handed to a loaded module. */
 const struct leat_api *graph_api(void);
 
