@@ -38,6 +38,7 @@ struct seat {
 
 /* Everything of one attempt while it runs. */
 struct attempt {
+    struct seat *seat;
     struct job *job;
     leat_view kwargs;
     leat_view start;
@@ -48,7 +49,9 @@ struct attempt {
     emit_t *emit;
     graph_memory_t *memory;
     const struct graph_saver *saver;
-    const struct graph_items *items;
+    struct graph_items items;
+    pthread_mutex_t binding;
+    bool bound; /* the seat's saver, to this run */
 };
 
 /* ---- what the run is told ------------------------------------------------ */
@@ -139,14 +142,10 @@ static enum graph_durability durability_of(leat_view kwargs)
 
 /* ---- the parts of an attempt ---------------------------------------------- */
 
-static bool open_saver(struct seat *seat, struct attempt *a,
-                       struct err *err)
+static bool bind_saver(struct attempt *a, struct err *err)
 {
+    struct seat *seat = a->seat;
     const struct job *j = a->job;
-    if (!j->stored) {
-        a->memory = graph_memory_new();
-        a->saver = graph_memory_saver(a->memory);
-    }
     if (seat->saver == NULL) {
         const conf_t *c = seat->exec->conf.conf;
         const struct wrk_saver_conf conf = {
@@ -156,13 +155,55 @@ static bool open_saver(struct seat *seat, struct attempt *a,
         };
         seat->saver = wrk_saver_new(&conf);
     }
-    if (!wrk_saver_bind(seat->saver, &j->thread, &j->run, j->attempt, err)) {
+    a->bound = wrk_saver_bind(seat->saver, &j->thread, &j->run, j->attempt,
+                              err);
+    return a->bound;
+}
+
+/* A run that is not stored reaches the store only when a node asks for it. */
+static bool bind_once(struct attempt *a, struct err *err)
+{
+    must(pthread_mutex_lock(&a->binding) == 0);
+    bool ok = a->bound || bind_saver(a, err);
+    must(pthread_mutex_unlock(&a->binding) == 0);
+    return ok;
+}
+
+static bool put_item(void *self, leat_view space, const char *key,
+                     const leat_value *value, struct err *err)
+{
+    struct attempt *a = self;
+    if (!bind_once(a, err)) {
         return false;
     }
-    a->items = wrk_saver_items(seat->saver);
-    if (j->stored) {
-        a->saver = wrk_saver_ops(seat->saver);
+    const struct graph_items *items = wrk_saver_items(a->seat->saver);
+    return items->put(items->self, space, key, value, err);
+}
+
+static bool get_item(void *self, leat_view space, const char *key,
+                     leat_value **value, struct err *err)
+{
+    struct attempt *a = self;
+    if (!bind_once(a, err)) {
+        return false;
     }
+    const struct graph_items *items = wrk_saver_items(a->seat->saver);
+    return items->get(items->self, space, key, value, err);
+}
+
+static bool open_saver(struct attempt *a, struct err *err)
+{
+    a->items = (struct graph_items){
+        .self = a, .put = put_item, .get = get_item};
+    if (!a->job->stored) {
+        a->memory = graph_memory_new();
+        a->saver = graph_memory_saver(a->memory);
+        return true;
+    }
+    if (!bind_once(a, err)) {
+        return false;
+    }
+    a->saver = wrk_saver_ops(a->seat->saver);
     return true;
 }
 
@@ -269,10 +310,10 @@ static void fail(struct graph_result *r, const char *type,
 
 /* ---- an attempt ----------------------------------------------------------- */
 
-static void engine_run(struct seat *seat, struct attempt *a,
-                       bool continued, struct graph_result *r)
+static void engine_run(struct attempt *a, bool continued,
+                       struct graph_result *r)
 {
-    const conf_t *c = seat->exec->conf.conf;
+    const conf_t *c = a->seat->exec->conf.conf;
     leat_view kw = a->kwargs;
     char cp_id[64];
     char cp_ns[512];
@@ -302,7 +343,7 @@ static void engine_run(struct seat *seat, struct attempt *a,
         .arg = a,
         .emit = on_event,
         .saver = a->saver,
-        .items = a->items,
+        .items = &a->items,
         .cancel = a->job->cancel,
         .busy = on_busy,
         .node_threads = (unsigned)conf_int(c, CONF_NODE_THREADS),
@@ -310,20 +351,19 @@ static void engine_run(struct seat *seat, struct attempt *a,
     graph_run(a->graph, &req, &host, r);
 }
 
-static void attempt_run(struct seat *seat, struct attempt *a,
-                        struct graph_result *r)
+static void attempt_run(struct attempt *a, struct graph_result *r)
 {
     struct err err = ERR_INIT;
     char graph_id[256];
     bool continued = false;
     text_of(leat_get(a->start, "graph_id"), graph_id, sizeof graph_id);
     wrk_emit_metadata(a->emit, &a->job->run, a->job->attempt);
-    if (!wrk_load_get(seat->exec->conf.registry, graph_id,
+    if (!wrk_load_get(a->seat->exec->conf.registry, graph_id,
                       leat_view_of(a->config), &a->graph, &err)) {
         fail(r, "GraphLoadError", &err);
         return;
     }
-    if (!open_saver(seat, a, &err) || !went_before(a, &continued, &err)) {
+    if (!open_saver(a, &err) || !went_before(a, &continued, &err)) {
         if (err.code == ERR_FENCED) {
             r->status = GRAPH_FENCED;
             return;
@@ -331,12 +371,15 @@ static void attempt_run(struct seat *seat, struct attempt *a,
         fail(r, "StoreError", &err);
         return;
     }
-    engine_run(seat, a, continued, r);
+    engine_run(a, continued, r);
 }
 
 static void job_run(struct seat *seat, struct job *j)
 {
-    struct attempt a = {.job = j, .start = leat_view_of(j->start)};
+    struct attempt a = {.seat = seat,
+                        .job = j,
+                        .start = leat_view_of(j->start),
+                        .binding = PTHREAD_MUTEX_INITIALIZER};
     a.kwargs = leat_get(a.start, "kwargs");
     id_print(&j->run, a.run);
     id_print(&j->thread, a.thread);
@@ -344,9 +387,9 @@ static void job_run(struct seat *seat, struct job *j)
     a.emit = wrk_emit_new(j->outbox, leat_get(a.kwargs, "stream_mode"));
     struct graph_result r;
     memset(&r, 0, sizeof r);
-    attempt_run(seat, &a, &r);
+    attempt_run(&a, &r);
     finish(&a, &r);
-    if (!j->stored && seat->saver != NULL) {
+    if (a.bound) {
         wrk_saver_unbind(seat->saver);
     }
     wrk_outbox_close(j->outbox);
