@@ -34,7 +34,8 @@
 struct brk_journal {
     uint32_t magic;
     const struct brk_env *env;
-    struct brk_actor *actor;
+    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *self;  /* the thread's: the same one */
     struct link_pipe *relay;
     store_t *store;
     struct journal_logs logs;
@@ -519,9 +520,9 @@ static void finish(struct brk_journal *j)
 
 static void loop(struct brk_journal *j)
 {
-    while (!brk_actor_asked(j->actor)) {
+    while (!brk_actor_asked(j->self)) {
         zmq_pollitem_t items[2];
-        brk_actor_item(j->actor, &items[0]);
+        brk_actor_item(j->self, &items[0]);
         link_pipe_item(j->relay, &items[1]);
         (void)zmq_poll(items, 2, wait_ms(j));
         read_messages(j, TURN_MESSAGES);
@@ -536,7 +537,7 @@ static void journal_main(struct brk_actor *actor, void *arg)
 {
     struct brk_journal *j = arg;
     check_magic(j, JOURNAL_MAGIC);
-    j->actor = actor;
+    j->self = actor;
     struct err err = ERR_INIT;
     const struct store_conf conf = {
         .url = conf_str(j->env->conf, CONF_STORE),

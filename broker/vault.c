@@ -37,7 +37,8 @@ struct call {
 struct brk_vault {
     uint32_t magic;
     const struct brk_env *env;
-    struct brk_actor *actor;
+    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *self;  /* the thread's: the same one */
     store_t *store;
     link_t *peers;
     bool behind;   /* some answer waits for room */
@@ -248,8 +249,8 @@ static bool open_all(struct brk_vault *v, struct err *err)
 static void loop(struct brk_vault *v)
 {
     zmq_pollitem_t items[3];
-    while (!brk_actor_asked(v->actor)) {
-        brk_actor_item(v->actor, &items[0]);
+    while (!brk_actor_asked(v->self)) {
+        brk_actor_item(v->self, &items[0]);
         link_items(v->peers, &items[1]);
         (void)zmq_poll(items, 3, v->behind ? PUMP_MS : -1);
         (void)link_changes(v->peers);
@@ -265,7 +266,7 @@ static void vault_main(struct brk_actor *actor, void *arg)
 {
     struct brk_vault *v = arg;
     check_magic(v, VAULT_MAGIC);
-    v->actor = actor;
+    v->self = actor;
     struct err err = ERR_INIT;
     if (open_all(v, &err)) {
         brk_actor_ready(actor);
