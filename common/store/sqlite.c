@@ -51,12 +51,13 @@ struct sql_db {
 /* ---- errors ---------------------------------------------------------------
  */
 
+/* SQLite itself knows only ENOSPC. A quota or a limit of file sizes is a write
+ * that fails, and by the time it is told errno may be another's: every write
+ * that fails counts, but for a disk that is known to be broken. */
 static bool no_room(sqlite3 *sqlite, int code)
 {
-    int sys = sqlite3_system_errno(sqlite);
     return (code & 0xff) == SQLITE_FULL ||
-           ((code & 0xff) == SQLITE_IOERR &&
-            (sys == ENOSPC || sys == EDQUOT || sys == EFBIG));
+           (code == SQLITE_IOERR_WRITE && sqlite3_system_errno(sqlite) != EIO);
 }
 
 static bool failed(struct sql_db *db, const char *what, struct err *err)

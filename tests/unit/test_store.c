@@ -2,7 +2,8 @@
 #include "tests/unit/store_rig.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -278,6 +279,36 @@ TEST(store_full_within_a_group)
     }
     set_limit(&r, 0);
     OK(&r, make_thread(r.s, 99, &r.err));
+    rig_fini(&r);
+}
+
+/* The disk itself refuses: a file may not grow any more. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+TEST(store_full_when_the_disk_says_so)
+{
+    struct rig r;
+    rig_init(&r, true);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    limit_files(400000);
+    unsigned n = 0;
+    while (n < 100 && put_big(r.client, n, &r.err)) {
+        n++;
+    }
+    EXPECT(n > 0 && n < 100);
+    EXPECT_STR(err_name(r.err.code), "store_full");
+    EXPECT(!put_big(r.client, n, &r.err));
+    EXPECT(has_thread(r.client, n - 1));
+    EXPECT(!has_thread(r.client, n));
+    limit_files(RLIM_INFINITY);
+    OK(&r, put_big(r.client, n, &r.err));
+    EXPECT(has_thread(r.client, n));
     rig_fini(&r);
 }
 
