@@ -20,11 +20,13 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "gateway/auth.h"
+#include "gateway/gate.h"
 #include "gateway/stores.h"
 
 /* A body must arrive in this time, plus what so many bytes a second take. */
 #define BODY_MS 10000
 #define BODY_RATE 65536
+#define DRAIN_MS 1000
 #define HEAD_MAX ((size_t)256 << 10)
 #define REPLY_MAX ((size_t)2 << 30)
 
@@ -316,10 +318,34 @@ static bool parse_body(struct gw_req *r, const struct buf *body,
     return json_parse(body->data, body->len, &limits, &r->body, err);
 }
 
+/* The gate has said it already to those who came through it. */
+static void tell_to_go_on(const struct gw_req *r)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const char *expect = gw_req_header(r, "expect");
+    if (expect != NULL && !gw_gate_is_on() &&
+        strncasecmp(expect, "100-", 4) == 0) {
+        (void)mg_write(r->conn, go_on, sizeof(go_on) - 1);
+    }
+}
+
+/* Closing on unread bytes would reset the connection, and the client might
+ * never read why its body was refused. */
+static void drain_body(struct gw_req *r)
+{
+    char bytes[16384];
+    int64_t until = clock_mono_ms() + DRAIN_MS;
+    while (clock_mono_ms() < until &&
+           mg_read(r->conn, bytes, sizeof(bytes)) > 0) {
+        continue;
+    }
+}
+
 bool gw_req_read_json(struct gw_req *r, struct err *err)
 {
     must(r != NULL && r->body == NULL);
     struct buf body;
+    tell_to_go_on(r);
     buf_init(&body, (size_t)conf_bytes(r->app->conf, CONF_BODY_BYTES));
     bool ok = read_body(r, &body, err) && parse_body(r, &body, err);
     buf_fini(&body);
@@ -390,12 +416,23 @@ static bool put_date(struct buf *out)
     return buf_printf(out, "Date: %s\r\n", text);
 }
 
-static void put_head(struct gw_req *r, int status, struct buf *out)
+#define LAST_ANSWER "Connection: close\r\n"
+
+/*
+ * An answer in chunks ends the connection too, but must not say so: Node's
+ * fetch takes the end of an announced close for the end of the body, so that
+ * its user would never learn that a stream was cut. The time-out keeps it from
+ * using the connection again.
+ */
+#define LAST_CHUNKED "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n"
+
+static void put_head(struct gw_req *r, int status, const char *connection,
+                     struct buf *out)
 {
     bool ok = buf_printf(out, "HTTP/1.1 %d %s\r\n", status, reason(status)) &&
               put_date(out) && gw_auth_cors(r, out) &&
               buf_append(out, r->headers.data, r->headers.len) &&
-              buf_puts(out, "Connection: close\r\n");
+              buf_puts(out, connection);
     must(ok);
 }
 
@@ -406,7 +443,7 @@ bool gw_req_reply(struct gw_req *r, int status, const char *type,
     struct buf out;
     buf_init(&out, REPLY_MAX);
     r->status = status;
-    put_head(r, status, &out);
+    put_head(r, status, LAST_ANSWER, &out);
     bool has_body = strcmp(gw_req_method(r), "HEAD") != 0;
     bool ok = true;
     if (type != NULL) {
@@ -469,13 +506,16 @@ void gw_req_error(struct gw_req *r, const struct err *err)
     }
     (void)gw_req_reply(r, status, "application/json", text.data, text.len);
     buf_fini(&text);
+    if (err->code == ERR_TOO_LARGE) {
+        drain_body(r);
+    }
 }
 
 void gw_req_head(struct gw_req *r, int status, const char *type,
                  struct buf *out)
 {
     must(r->status == 0);
-    put_head(r, status, out);
+    put_head(r, status, type != NULL ? LAST_CHUNKED : LAST_ANSWER, out);
     buf_reset(&r->headers);
     bool ok = true;
     if (type != NULL) {

@@ -213,11 +213,15 @@ enum gw_flush gw_stream_flush(struct gw_stream *s, int64_t now_ms)
 {
     check_magic(s, STREAM_MAGIC);
     must(s->fd >= 0);
+    /* The end of the body and of the connection go out together: no client may
+     * think in between that it can send its next request on this one. */
+    int more = s->state == GW_STREAM_FINISHING ? MSG_MORE : 0;
     while (s->out != NULL) {
         struct iovec iov[IOV_MOST];
         struct msghdr message = {.msg_iov = iov};
         message.msg_iovlen = gather(s, iov);
-        ssize_t n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = sendmsg(s->fd, &message,
+                            MSG_NOSIGNAL | MSG_DONTWAIT | more);
         if (n < 0 && errno == EINTR) {
             continue;
         }
