@@ -58,7 +58,8 @@ def test_rollback(api):
     thread = api.thread()
     api.run_stream(thread, "agent", input=HELLO)
     before = api.post(f"/threads/{thread}/history", {"limit": 100})
-    run, opened = running(api, thread, {**LONG, "keyOne": "new"})
+    again = {"messages": [{"role": "human", "content": "again", "id": "m2"}]}
+    run, opened = running(api, thread, {**LONG, **again, "keyOne": "new"})
     assert len(api.post(f"/threads/{thread}/history", {"limit": 100})) > len(before)
     assert api.cancel(run, wait=True, action="rollback").status == 204
     opened.rest()

@@ -4,7 +4,7 @@ graphs within graphs, and runs that fail."""
 
 import pytest
 
-from support.expect import agent_updates, ai, golden, human, meta, tool
+from support.expect import agent_updates, ai, answered, golden, human, meta
 from support.mask import mask, pairs
 from support.sse import check_ids
 
@@ -67,8 +67,7 @@ def test_what_an_interrupted_thread_shows(api):
 
 def resumed(first):
     """After the answer: the state as it was, then the rest of the run."""
-    messages = [human("hello", "m1"), ai("begin", f"<{first}>"),
-                tool("tool_call__begin", f"<{first + 1}>"), ai("end", f"<{first + 2}>")]
+    messages = answered(first)
     done = {"interrupt": False, "sharedStateFromStoreConfig": {}}
     return [
         meta(), ["values", STATE],

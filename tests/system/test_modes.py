@@ -4,7 +4,8 @@
 import pytest
 
 from support.expect import (
-    agent_custom, agent_tuples, agent_updates, agent_values, ai, golden, human, meta, tool)
+    agent_custom, agent_tuples, agent_updates, agent_values, ai, golden, human, meta, model_id,
+    tool)
 from support.mask import Mask, mask, pairs
 from support.sse import check_ids
 
@@ -80,10 +81,10 @@ def test_metadata_of_messages(api):
 def legacy_messages():
     """messages/metadata at first sight, partials that grow, one complete."""
     def answer(text, n):
-        yield ["messages/metadata", [f"<{n}>"]]
+        yield ["messages/metadata", [model_id(n)]]
         for end in range(1, len(text) + 1):
-            yield ["messages/partial", [ai(text[:end], f"<{n}>")]]
-        yield ["messages/complete", [ai(text, f"<{n}>")]]
+            yield ["messages/partial", [ai(text[:end], model_id(n))]]
+        yield ["messages/complete", [ai(text, model_id(n))]]
 
     return [meta(), *answer("begin", 2), ["messages/metadata", ["<3>"]],
             ["messages/complete", [tool("tool_call__begin", "<3>")]], *answer("end", 4)]
@@ -304,7 +305,7 @@ def test_short_path(api):
     body = {"messages": [{"role": "human", "content": "should_end", "id": "m1"}]}
     assert masked(run(api, "agent", "values", input=body)) == [
         meta(), ["values", {"messages": [human("should_end", "m1")]}],
-        ["values", {"messages": [human("should_end", "m1"), ai("begin", "<2>")],
+        ["values", {"messages": [human("should_end", "m1"), ai("begin", model_id(2))],
                     "interrupt": False}]]
 
 

@@ -22,7 +22,7 @@ def busy(api):
 
 
 def message(n):
-    return {"messages": [{"role": "human", "content": f"text {n}", "id": f"m{n}"}]}
+    return {"messages": [{"role": "human", "content": f"text {n}", "id": f"m{n}"}], "sleep": None}
 
 
 @pytest.mark.smoke

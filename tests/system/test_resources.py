@@ -9,7 +9,7 @@ import pytest
 from langgraph_sdk import get_sync_client
 
 from support.api import new_id
-from support.expect import ai, golden, human, tool
+from support.expect import answered, golden, human
 from support.mask import drop, mask
 from support.wait import until
 
@@ -505,8 +505,7 @@ def test_sdk_reads_the_same(api):
     assert client.threads.get_history(ident) == api.post(f"/threads/{ident}/history", {})
     assert client.runs.list(ident) == api.get(f"/threads/{ident}/runs")
     messages = client.threads.get_state(ident)["values"]["messages"]
-    assert mask(messages) == [human("hello", "m1"), ai("begin", "<1>"),
-                              tool("tool_call__begin", "<2>"), ai("end", "<3>")]
+    assert mask(messages) == answered(1)
     assert client.assistants.get("agent") == api.get("/assistants/agent")
     client.threads.update_state(ident, {"keyOne": "z"}, as_node="agent")
     assert client.threads.get_state(ident)["values"]["keyOne"] == "z"

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 from langgraph_sdk import get_client, get_sync_client
 
-from support.expect import agent_custom, agent_tuples, agent_updates, agent_values, golden
+from support.expect import (
+    agent_custom, agent_tuples, agent_updates, agent_values, answered, golden)
 from support.mask import drop, mask, pairs
 from support.proc import Stack
 from support.sse import parse
@@ -68,7 +69,7 @@ def check_golden(name):
 
 
 def check_wait(got):
-    assert mask(got) == agent_values()[-1][1]
+    assert mask(got) == {**agent_values()[-1][1], "messages": answered(1)}
 
 
 def check_interrupt(got):

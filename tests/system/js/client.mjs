@@ -161,7 +161,8 @@ report("errors", async () => {
   assert.deepEqual(parts.at(-1), ["error", { error: "CustomError", message: "Boo!" }]);
   await assert.rejects(client.runs.wait(null, "error", { input: hello }), /Boo!/);
   assert.equal(await status(client.runs.wait(null, "nobody", { input: {} })), 404);
-  assert.equal(await status(client.runs.wait(null, "agent", { streamMode: "x" })), 422);
+  assert.equal(await status(collect(client.runs.stream(null, "agent", {
+    streamMode: "x" }))), 422);
 });
 
 report("interrupt", async () => {

@@ -22,7 +22,8 @@ def ai(content, id):
 
 
 def chunk(content, id):
-    return {**ai(content, id), "type": "AIMessageChunk", "tool_call_chunks": []}
+    return {**ai(content, id), "type": "AIMessageChunk", "tool_call_chunks": [],
+            "chunk_position": None}
 
 
 def tool(content, id, call="tool_call_id"):
@@ -47,31 +48,41 @@ def meta(n=1, attempt=1):
     return ["metadata", {"run_id": f"<{n}>", "attempt": attempt}]
 
 
-def agent_updates(first=2, shared=None):
-    """updates: the ids of begin, tool and end are the next ones seen."""
-    shared = {} if shared is None else shared
+def model_id(n):
+    """The id of an answer whose model gave none: that of the model's run."""
+    return f"lc_run--<{n}>"
+
+
+def agent_updates(named=False):
+    """updates: messages as the nodes returned them, so the tool's has no id
+    yet, unless a messages mode gave it one; the state will."""
+    tool_id, last = ("<3>", 4) if named else (None, 3)
     return [
         meta(),
-        ["updates", {"agent": {"interrupt": False, "messages": [ai("begin", f"<{first}>")]}}],
-        ["updates", {"tool": {"sharedStateFromStoreConfig": shared,
-                              "messages": [tool("tool_call__begin", f"<{first + 1}>")]}}],
-        ["updates", {"agent": {"interrupt": False, "messages": [ai("end", f"<{first + 2}>")]}}],
+        ["updates", {"agent": {"interrupt": False, "messages": [ai("begin", model_id(2))]}}],
+        ["updates", {"tool": {"sharedStateFromStoreConfig": {},
+                              "messages": [tool("tool_call__begin", tool_id)]}}],
+        ["updates", {"agent": {"interrupt": False, "messages": [ai("end", model_id(last))]}}],
     ]
 
 
-def agent_values(shared=None):
+def answered(first=2):
+    """The messages of a state after the run, with the next masked ids."""
+    return [human("hello", "m1"), ai("begin", model_id(first)),
+            tool("tool_call__begin", f"<{first + 1}>"), ai("end", model_id(first + 2))]
+
+
+def agent_values():
     """values: after the input and after each of the three steps."""
-    shared = {} if shared is None else shared
-    messages = [human("hello", "m1"), ai("begin", "<2>"), tool("tool_call__begin", "<3>"),
-                ai("end", "<4>")]
+    messages = answered()
     return [
         meta(),
         ["values", {"messages": messages[:1]}],
         ["values", {"messages": messages[:2], "interrupt": False}],
         ["values", {"messages": messages[:3], "interrupt": False,
-                    "sharedStateFromStoreConfig": shared}],
+                    "sharedStateFromStoreConfig": {}}],
         ["values", {"messages": messages, "interrupt": False,
-                    "sharedStateFromStoreConfig": shared}],
+                    "sharedStateFromStoreConfig": {}}],
     ]
 
 
@@ -85,7 +96,7 @@ def agent_tuples():
     """messages-tuple: one piece for each character and the tool's message;
     [message, node]."""
     def piece(letter, n):
-        return ["messages", [chunk(letter, f"<{n}>"), "agent"]]
+        return ["messages", [chunk(letter, model_id(n)), "agent"]]
 
     return [
         meta(),
