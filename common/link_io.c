@@ -199,8 +199,9 @@ static enum wire_verdict read_body(link_t *l, zmq_msg_t *frame,
     const struct wire_head *head = &in->head;
     size_t len = zmq_msg_size(frame);
     if (len <= COPY_BYTES && wire_body_kind(head->type) == WIRE_MAP) {
-        return wire_body_get(head, (enum wire_side)l->from,
-                             zmq_msg_data(frame), len, &in->body, err);
+        struct value_bytes bytes = {zmq_msg_data(frame), len};
+        return wire_body_get(head, (enum wire_side)l->from, bytes, &in->body,
+                             err);
     }
     enum wire_verdict verdict =
         wire_body_plain(head, (enum wire_side)l->from, len, err);

@@ -119,16 +119,16 @@ enum wire_verdict wire_head_get(const void *bytes, size_t len,
 }
 
 enum wire_verdict wire_body_get(const struct wire_head *h, enum wire_side from,
-                                const void *bytes, size_t len,
-                                leat_value **out, struct err *err)
+                                struct value_bytes bytes, leat_value **out,
+                                struct err *err)
 {
     *out = NULL;
-    enum wire_verdict verdict = wire_body_plain(h, from, len, err);
+    enum wire_verdict verdict = wire_body_plain(h, from, bytes.len, err);
     if (verdict != WIRE_OK || wire_body_kind(h->type) != WIRE_MAP) {
         return verdict;
     }
     leat_value *body = NULL;
-    if (!value_from_bytes(bytes, len, &body, err)) {
+    if (!value_from_bytes(bytes.ptr, bytes.len, &body, err)) {
         (void)err_wrap(err, "%s", wire_name(h->type));
         return WIRE_MALFORMED;
     }

@@ -88,8 +88,8 @@ enum wire_verdict wire_head_get(const void *bytes, size_t len,
  * The sender must be one of the set `from`. The bytes are copied.
  */
 enum wire_verdict wire_body_get(const struct wire_head *h, enum wire_side from,
-                                const void *bytes, size_t len,
-                                leat_value **out, struct err *err);
+                                struct value_bytes bytes, leat_value **out,
+                                struct err *err);
 /*
  * The same in two halves, for who makes the value without copying: first what
  * can be said before the bytes are looked at (may this side send it, is there

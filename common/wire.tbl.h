@@ -48,13 +48,15 @@ WIRE_FIELD(GRAPHS, "graphs", WIRE_LIST, true,
 WIRE_FIELD(GRAPHS, "workers", WIRE_LIST, false,
            "{\"id\",\"pid\",\"host\",\"graphs\",\"slots\",\"busy\"}")
 WIRE_MSG(9, REFUSED, WIRE_D | WIRE_R | WIRE_V, WIRE_G | WIRE_W, WIRE_MAP,
-         "The request with this tag (head: tag, run) was refused")
+         "The request with this tag was refused, or the HELLO, or the protocol "
+         "of the peer; head: tag, run, thread")
 WIRE_FIELD(REFUSED, "code", WIRE_STR, true, "a name of errors.tbl.h")
 WIRE_FIELD(REFUSED, "text", WIRE_STR, true, "a sentence for people")
 
 /* ---- gateway and desk ---------------------------------------------------- */
 WIRE_MSG(10, RUN_SUBMIT, WIRE_G, WIRE_D, WIRE_MAP,
-         "Queue this run; repeated until answered; head: tag, run, thread")
+         "Queue this run; repeated until answered; head: tag, run, thread, and "
+         "with `again` attempt = the highest one seen in its events")
 WIRE_FIELD(RUN_SUBMIT, "graph_id", WIRE_STR, true, "which graph")
 WIRE_FIELD(RUN_SUBMIT, "assistant_id", WIRE_STR, true, "uuid text")
 WIRE_FIELD(RUN_SUBMIT, "strategy", WIRE_STR, true,
@@ -111,7 +113,7 @@ WIRE_MSG(19, RUN_UNWATCH, WIRE_G, WIRE_D, WIRE_NONE,
 WIRE_MSG(30, RUN_START, WIRE_D, WIRE_W, WIRE_MAP,
          "The run is yours; head: run, thread, attempt, seq = first sequence, "
          "ms = first half of its event ids")
-WIRE_FIELD(RUN_START, "graph_id", WIRE_STR, true, "")
+WIRE_FIELD(RUN_START, "graph_id", WIRE_STR, true, "which graph")
 WIRE_FIELD(RUN_START, "assistant_id", WIRE_STR, true, "uuid text")
 WIRE_FIELD(RUN_START, "stored", WIRE_BOOL, true, "checkpoints go to the store")
 WIRE_FIELD(RUN_START, "temporary", WIRE_BOOL, false, "of a stateless run")
@@ -138,7 +140,8 @@ WIRE_MSG(33, RUN_KEPT, WIRE_D, WIRE_W, WIRE_NONE,
 WIRE_MSG(34, RUN_YIELD, WIRE_W, WIRE_D, WIRE_MAP,
          "Handed back, to go on elsewhere, no attempt counted; head: run, "
          "thread, attempt, seq = last sequence given")
-WIRE_FIELD(RUN_YIELD, "why", WIRE_STR, true, "drain, full, no graph, replaced")
+WIRE_FIELD(RUN_YIELD, "why", WIRE_STR, true,
+           "drain, full, no graph or replaced")
 WIRE_MSG(35, RUN_STOP, WIRE_D, WIRE_W, WIRE_NONE,
          "The lease is lost: stop, write nothing more; head: run, attempt")
 WIRE_MSG(36, RUN_BUSY, WIRE_W, WIRE_D, WIRE_MAP,
