@@ -432,7 +432,7 @@ static void read_end(struct brk_run *run, const struct link_in *in)
     static const char *const threads[] = {"idle", "interrupted", "error"};
     leat_view body = leat_view_of(in->body);
     struct brk_end *end = &run->end;
-    brk_end_fini(end);
+    brk_run_end_fini(end);
     (void)base_copy(end->status, sizeof end->status,
                     word_of(leat_get(body, "status"), statuses,
                             COUNT_OF(statuses), "error"));
@@ -528,7 +528,7 @@ void brk_attempt_send_cancel(struct brk_core *core, const struct brk_run *run)
     struct wire_head head = brk_core_head(core, WIRE_RUN_CANCEL, run);
     brk_core_to_worker(core, &run->worker->route, &head,
                        leat_pack("{s:s}", "action",
-                                 brk_cancel_name(run->cancel)));
+                                 brk_run_cancel_name(run->cancel)));
 }
 
 void brk_attempt_send_stop(struct brk_core *core, const struct brk_peer *worker,

@@ -57,8 +57,7 @@ static struct brk_now now_of(void);
 struct brk_desk *brk_desk_new(const struct brk_env *env,
                               struct link_pipe **relay,
                               struct link_pipe **ledger,
-                              const struct store_run *open, size_t open_count,
-                              struct err *err)
+                              const struct brk_open *open, struct err *err)
 {
     must(env != NULL && *relay != NULL && *ledger != NULL);
     struct brk_desk *d = base_zalloc(sizeof *d);
@@ -77,7 +76,7 @@ struct brk_desk *brk_desk_new(const struct brk_env *env,
         .lane_runs = (size_t)conf_int(env->conf, CONF_LANE_RUNS),
     };
     d->core = brk_core_new(&conf, now_of());
-    brk_core_restore(d->core, open, open_count);
+    brk_core_restore(d->core, open->rows, open->n);
     d->actor = brk_actor_new("desk", desk_main, d, err);
     if (d->actor == NULL) {
         brk_desk_destroy(&d);

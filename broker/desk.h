@@ -11,14 +11,17 @@
 
 struct brk_desk;
 
-/*
- * Takes over its ends of the pipes. `open` are the runs that were open when
- * the last broker ended, borrowed until it returns.
- */
+/* The runs that were open when the last broker ended. */
+struct brk_open {
+    struct store_run *rows;
+    size_t n;
+};
+
+/* Takes over its ends of the pipes; `open` is borrowed until it returns. */
 struct brk_desk *brk_desk_new(const struct brk_env *env,
                               struct link_pipe **relay,
                               struct link_pipe **ledger,
-                              const struct store_run *open, size_t open_count,
+                              const struct brk_open *open,
                               struct err *err) MUST_USE;
 /* Takes no more in, waits for what the ledger still has, and ends. */
 void brk_desk_destroy(struct brk_desk **p);

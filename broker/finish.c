@@ -29,7 +29,7 @@ void brk_finish_close(struct brk_core *core, struct brk_run *run,
 {
     must(run->worker == NULL);
     brk_attempt_disarm(core, run);
-    brk_end_fini(&run->end);
+    brk_run_end_fini(&run->end);
     (void)base_copy(run->end.status, sizeof run->end.status, status);
     (void)base_copy(run->end.thread_status, sizeof run->end.thread_status,
                     error != NULL ? "error" : "idle");
@@ -112,7 +112,7 @@ void brk_finish_rollback(struct brk_core *core, struct brk_run *run,
 {
     uint64_t seq = run->end.seq;
     brk_attempt_disarm(core, run);
-    brk_end_fini(&run->end);
+    brk_run_end_fini(&run->end);
     run->end.seq = seq;
     (void)base_copy(run->end.status, sizeof run->end.status, "deleted");
     brk_run_move(run, BRK_RUN_ENDING, why);

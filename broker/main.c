@@ -22,8 +22,7 @@
 struct broker {
     struct brk_env env;
     store_t *store; /* holds the lock of the active broker */
-    struct store_run *open;
-    size_t open_count;
+    struct brk_open open;
     struct brk_vault *vault;
     struct brk_journal *journal;
     brk_relay_t *relay;
@@ -89,7 +88,7 @@ static bool take_over(struct broker *b, struct err *err)
     b->store = store_open(&conf, err);
     return b->store != NULL && wait_for_lock(b, err) &&
            store_epoch_raise(b->store, &b->env.epoch, err) &&
-           store_runs_load_open(b->store, &b->open, &b->open_count, err);
+           store_runs_load_open(b->store, &b->open.rows, &b->open.n, err);
 }
 
 static bool wait_for_lock(struct broker *b, struct err *err)
@@ -132,10 +131,10 @@ static bool start(struct broker *b, struct err *err)
         b->ledger = brk_ledger_new(&b->env, &ledger, err);
     }
     if (b->ledger != NULL) {
-        b->desk = brk_desk_new(&b->env, &desk_relay, &desk_ledger, b->open,
-                               b->open_count, err);
+        b->desk =
+            brk_desk_new(&b->env, &desk_relay, &desk_ledger, &b->open, err);
     }
-    store_runs_free(&b->open, b->open_count);
+    store_runs_free(&b->open.rows, b->open.n);
     struct link_pipe *rest[] = {journal, relay_journal, relay, desk_relay,
                                 ledger, desk_ledger};
     for (size_t i = 0; i < COUNT_OF(rest); i++) { /* not taken over */
@@ -152,7 +151,7 @@ static void stop(struct broker *b)
     brk_relay_destroy(&b->relay);
     brk_journal_destroy(&b->journal);
     brk_vault_destroy(&b->vault);
-    store_runs_free(&b->open, b->open_count);
+    store_runs_free(&b->open.rows, b->open.n);
     store_destroy(&b->store);
 }
 

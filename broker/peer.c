@@ -131,7 +131,7 @@ bool brk_peer_serve(struct brk_peer *peer, struct brk_queue *q,
         }
         brk_peer_unserve(peer, graph); /* named twice counts once */
         peer->graphs[peer->graph_count++] = graph;
-        brk_graph_add_peer(graph, peer);
+        brk_queue_add_peer(graph, peer);
     }
     return true;
 }
@@ -141,7 +141,7 @@ void brk_peer_unserve(struct brk_peer *peer, struct brk_graph *graph)
     for (size_t i = 0; i < peer->graph_count; i++) {
         if (peer->graphs[i] == graph) {
             peer->graphs[i] = peer->graphs[--peer->graph_count];
-            brk_graph_take_peer(graph, peer);
+            brk_queue_take_peer(graph, peer);
             return;
         }
     }

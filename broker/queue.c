@@ -166,7 +166,7 @@ int64_t brk_queue_next_ms(const struct brk_queue *q)
 
 /* ---- workers of a graph ------------------------------------------------------- */
 
-void brk_graph_add_peer(struct brk_graph *graph, struct brk_peer *peer)
+void brk_queue_add_peer(struct brk_graph *graph, struct brk_peer *peer)
 {
     if (graph->peer_count == graph->peer_room) {
         graph->peer_room = graph->peer_room == 0 ? 4 : graph->peer_room * 2;
@@ -177,7 +177,7 @@ void brk_graph_add_peer(struct brk_graph *graph, struct brk_peer *peer)
     graph->registered = true;
 }
 
-void brk_graph_take_peer(struct brk_graph *graph, struct brk_peer *peer)
+void brk_queue_take_peer(struct brk_graph *graph, struct brk_peer *peer)
 {
     for (size_t i = 0; i < graph->peer_count; i++) {
         if (graph->peers[i] == peer) {

@@ -57,7 +57,7 @@ struct brk_run *brk_queue_due(struct brk_queue *q, int64_t now_ms);
 /* When the next one is due; INT64_MAX: never. */
 int64_t brk_queue_next_ms(const struct brk_queue *q);
 
-void brk_graph_add_peer(struct brk_graph *graph, struct brk_peer *peer);
-void brk_graph_take_peer(struct brk_graph *graph, struct brk_peer *peer);
+void brk_queue_add_peer(struct brk_graph *graph, struct brk_peer *peer);
+void brk_queue_take_peer(struct brk_graph *graph, struct brk_peer *peer);
 
 #endif

@@ -66,13 +66,13 @@ void brk_run_destroy(struct brk_run **p)
     count_state(run->state, -1);
     leat_drop(run->kwargs);
     leat_drop(run->metadata);
-    brk_end_fini(&run->end);
+    brk_run_end_fini(&run->end);
     run->magic = 0;
     free(run);
     *p = NULL;
 }
 
-void brk_end_fini(struct brk_end *end)
+void brk_run_end_fini(struct brk_end *end)
 {
     leat_drop(end->error);
     leat_drop(end->values);
@@ -117,7 +117,7 @@ bool brk_run_needs_worker_alone(const struct brk_run *run,
     return run->failures > 0 && run->failures + 1u >= max_attempts;
 }
 
-bool brk_strategy_parse(leat_view word, enum brk_strategy *out)
+bool brk_run_strategy_parse(leat_view word, enum brk_strategy *out)
 {
     for (size_t i = 0; i < COUNT_OF(strategies); i++) {
         if (leat_is(word, strategies[i])) {
@@ -128,20 +128,20 @@ bool brk_strategy_parse(leat_view word, enum brk_strategy *out)
     return false;
 }
 
-const char *brk_strategy_name(enum brk_strategy s)
+const char *brk_run_strategy_name(enum brk_strategy s)
 {
     must((size_t)s < COUNT_OF(strategies));
     return strategies[s];
 }
 
-bool brk_cancel_parse(leat_view word, enum brk_cancel *out)
+bool brk_run_cancel_parse(leat_view word, enum brk_cancel *out)
 {
     bool rollback = leat_is(word, "rollback");
     *out = rollback ? BRK_CANCEL_ROLLBACK : BRK_CANCEL_INTERRUPT;
     return rollback || leat_is(word, "interrupt");
 }
 
-const char *brk_cancel_name(enum brk_cancel c)
+const char *brk_run_cancel_name(enum brk_cancel c)
 {
     must(c != BRK_CANCEL_NONE);
     return c == BRK_CANCEL_ROLLBACK ? "rollback" : "interrupt";

@@ -113,7 +113,7 @@ struct brk_run {
 struct brk_run *brk_run_new(const struct id *id, const struct id *thread);
 /* The run must have left lane, heaps and worker. */
 void brk_run_destroy(struct brk_run **p);
-void brk_end_fini(struct brk_end *end);
+void brk_run_end_fini(struct brk_end *end);
 
 /* The only place where a state changes: checks that the table allows it,
  * counts, and logs why. */
@@ -126,9 +126,9 @@ bool brk_run_needs_worker_alone(const struct brk_run *run,
                                 unsigned max_attempts);
 
 /* "reject", ...; false for another word. */
-MUST_USE bool brk_strategy_parse(leat_view word, enum brk_strategy *out);
-const char *brk_strategy_name(enum brk_strategy s);
-MUST_USE bool brk_cancel_parse(leat_view word, enum brk_cancel *out);
-const char *brk_cancel_name(enum brk_cancel c);
+MUST_USE bool brk_run_strategy_parse(leat_view word, enum brk_strategy *out);
+const char *brk_run_strategy_name(enum brk_strategy s);
+MUST_USE bool brk_run_cancel_parse(leat_view word, enum brk_cancel *out);
+const char *brk_run_cancel_name(enum brk_cancel c);
 
 #endif

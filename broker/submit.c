@@ -120,7 +120,7 @@ static bool read_submit(struct brk_core *core, struct brk_run *run,
         return err_set(err, ERR_INVALID, "assistant_id is no uuid");
     }
     (void)id_print(&parsed, run->assistant);
-    if (!brk_strategy_parse(leat_get(body, "strategy"), &run->strategy)) {
+    if (!brk_run_strategy_parse(leat_get(body, "strategy"), &run->strategy)) {
         return err_set(err, ERR_INVALID, "there is no such strategy");
     }
     int64_t after = leat_int(leat_get(body, "after_ms"), 0);
@@ -209,7 +209,7 @@ void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
     struct err err = ERR_INIT;
     enum brk_cancel action;
     struct brk_run *run = idmap_get(&core->runs, &in->head.run);
-    if (!brk_cancel_parse(leat_get(leat_view_of(in->body), "action"),
+    if (!brk_run_cancel_parse(leat_get(leat_view_of(in->body), "action"),
                           &action)) {
         (void)err_set(&err, ERR_INVALID, "action is interrupt or rollback");
     } else if (run == NULL &&
@@ -225,7 +225,7 @@ void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
     if (run->stored) {
         struct brk_op *op = brk_core_op(core, BRK_OP_CANCEL, run);
         (void)base_copy(op->status, sizeof op->status,
-                        brk_cancel_name(action));
+                        brk_run_cancel_name(action));
         op->ack = in->from;
         op->ack_tag = in->head.tag;
     } else {
