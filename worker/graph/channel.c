@@ -259,7 +259,9 @@ static bool update_reduce(const struct update *u, bool *changed)
             if (overwritten) {
                 return graph_fault_set(
                     u->fault, "InvalidUpdateError",
-                    "Can receive only one Overwrite value per super-step.");
+                    "Can receive only one Overwrite value per super-step."
+                    "\nFor troubleshooting, visit: " GRAPH_DOCS
+                    "errors/INVALID_CONCURRENT_GRAPH_UPDATE");
             }
             set_value(c, leat_value_of(inner));
             overwritten = true;

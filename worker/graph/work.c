@@ -322,13 +322,20 @@ static void commit_interrupted(struct work *w)
     graph_writes_fini(&kept);
 }
 
+/* What was written before the error stays: answers that were used, and the
+ * state update of a node whose edges failed after it. */
 static void keep_error(struct work *w, leat_value *error, bool shown)
 {
     struct writes kept = {0};
-    graph_writes_clear(&w->task->writes);
+    add_answers(w, &kept);
+    graph_writes_append(&kept, &w->task->writes);
+    bool wrote = kept.count > 0;
     graph_writes_add(&kept, WRITE_ERROR, leat_hold(error));
     if (keep(w, &kept) && shown) {
         graph_run_lock(w->loop->run);
+        if (wrote) {
+            graph_stream_updates(w->loop, w->task, false);
+        }
         graph_stream_result(w->loop, w->task, NULL, error);
         graph_run_unlock(w->loop->run);
     }
