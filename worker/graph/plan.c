@@ -395,7 +395,8 @@ static void write_task(leat_writer *w, const struct task *t)
     leat_write_key(w, "path");
     leat_write_view(w, leat_view_of(path));
     leat_drop(path);
-    if (t->node->child != NULL) {
+    const struct graph *child = t->node->child;
+    if (child != NULL && child->memory != LEAT_MEMORY_NONE) {
         leat_write_key(w, "ns");
         leat_write_string(w, t->ns);
     }

@@ -248,13 +248,15 @@ static leat_value *result_of(const struct snapshot *s, const char *id)
     return result;
 }
 
-/* A nested graph's state, or where it is; NULL when the node has no graph. */
+/* A nested graph's state, or where it is; NULL when the node has no graph or
+ * one that keeps nothing. */
 static bool nested_state(const struct snapshot *s, const struct task *t,
                          leat_value **out, struct fault *f)
 {
     const char *thread = s->req->thread_id;
+    const struct graph *child = t->node->child;
     *out = NULL;
-    if (t->node->child == NULL) {
+    if (child == NULL || child->memory == LEAT_MEMORY_NONE) {
         return true;
     }
     if (!s->deep || s->depth + 1 >= GRAPH_DEPTH_MAX) {

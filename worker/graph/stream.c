@@ -113,7 +113,8 @@ static leat_value *config_of(const struct loop *l, const char *id)
 
 static leat_value *task_state(const struct loop *l, const struct task *t)
 {
-    if (t->node->child == NULL) {
+    const struct graph *child = t->node->child;
+    if (child == NULL || child->memory == LEAT_MEMORY_NONE) {
         return leat_new_null();
     }
     return leat_pack("{s:{s:s, s:s}}", "configurable", "thread_id",
@@ -302,16 +303,19 @@ void graph_stream_static(struct loop *l)
 
 /* ---- tasks -------------------------------------------------------------- */
 
-/* The run's metadata, the node's over it, and the run's tags; NULL: none. */
+/* The run's metadata, that of the nodes around this graph and of the node
+ * itself over it, and the run's tags; NULL: none. */
 static leat_value *metadata_of(const struct loop *l, const struct task *t)
 {
     leat_view node = leat_view_of(t->node->metadata);
-    leat_view base = leat_view_of(l->run->task_metadata);
+    leat_value *base = graph_talk_inherit(l, l->run->task_metadata);
     leat_view tags = leat_get(l->run->req->config, "tags");
-    if (leat_count(base) + leat_count(node) + leat_count(tags) == 0) {
+    leat_value *v = graph_talk_merge(leat_view_of(base), node);
+    leat_drop(base);
+    if (leat_count(leat_view_of(v)) + leat_count(tags) == 0) {
+        leat_drop(v);
         return NULL;
     }
-    leat_value *v = graph_talk_merge(base, node);
     if (leat_count(tags) > 0) {
         leat_value *tagged =
             leat_with(leat_view_of(v), "tags", leat_value_of(tags));

@@ -56,11 +56,27 @@ static leat_value *task_place(const struct work *work)
     return graph_fields_object(&f);
 }
 
+leat_value *graph_talk_inherit(const struct loop *l, const leat_value *base)
+{
+    const struct work *around[GRAPH_DEPTH_MAX];
+    size_t n = 0;
+    for (const struct work *w = l->caller; w != NULL; w = w->loop->caller) {
+        must(n < GRAPH_DEPTH_MAX);
+        around[n++] = w;
+    }
+    leat_value *v = leat_hold(base);
+    while (n > 0) {
+        v = merge(v, leat_hold(around[--n]->task->node->metadata));
+    }
+    return v;
+}
+
 const leat_value *graph_talk_base(struct work *work)
 {
     if (work->metadata == NULL) {
-        leat_value *v =
-            merge(leat_hold(work->loop->run->metadata), task_place(work));
+        leat_value *v = graph_talk_inherit(work->loop,
+                                           work->loop->run->metadata);
+        v = merge(v, task_place(work));
         work->metadata =
             merge(v, leat_hold(work->task->node->metadata));
     }
