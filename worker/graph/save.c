@@ -97,7 +97,9 @@ static bool put(struct loop *l, struct err *err)
     if (!fine) {
         return false;
     }
-    memcpy(l->prev_id, l->cp.saved_id, sizeof l->prev_id);
+    if (!l->at_exit) { /* there the run shows the parent it began with */
+        memcpy(l->prev_id, l->cp.saved_id, sizeof l->prev_id);
+    }
     memcpy(l->cp.saved_id, l->cp.id, sizeof l->cp.id);
     l->unflushed = true;
     return true;
@@ -172,17 +174,19 @@ static size_t stored_writes(const struct graph *g, const char *task_id,
                             const struct writes *w, struct graph_write *out)
 {
     size_t n = 0;
+    int position = 0; /* what is never stored takes none */
     for (size_t i = 0; i < w->count; i++) {
         const struct write *from = &w->at[i];
         bool special =
             from->channel <= WRITE_ERROR && from->channel >= WRITE_RESUME;
+        position += is_untracked(g, from->channel) ? 0 : 1;
         if (from->channel == WRITE_UNKNOWN ||
             is_untracked(g, from->channel)) {
             continue;
         }
         struct graph_write *to = &out[n++];
         base_copy(to->task_id, sizeof to->task_id, task_id);
-        to->index = special ? from->channel : (int)i;
+        to->index = special ? from->channel : position - 1;
         to->channel = graph_channel_name(g, from->channel);
         to->value = tracked(g, from);
     }
