@@ -11,6 +11,11 @@
  */
 /* clang-format off */
 
+/* --- errors -------------------------------------------------------------- */
+MASK(error_text, RECORDED, V14 | V17,
+     "streaming.md 9, error text suffix; engine.md 2, 4.1, 4.4, 10",
+     "class names and texts are Python's")
+
 /* --- which events there are ---------------------------------------------- */
 MASK(tools_mode, RECORDED, V14 | V17,
      "engine.md 13",
@@ -40,6 +45,9 @@ MASK(cached_order, BOTH, V14 | V17 | PY,
 MASK(reload_order, BOTH, V14 | V17 | PY,
      "streaming.md 9, order of next/tasks after reload",
      "as declared in JS, by name in Python")
+MASK(restored_starts, BOTH, V14 | V17,
+     "streaming.md 3.4",
+     "JS shows no starts when all tasks of a loaded checkpoint are restored")
 MASK(last_chunk, RECORDED, PY,
      "streaming.md 3.7",
      "newer Python closes a model's answer with one empty chunk")
@@ -60,15 +68,13 @@ MASK(checkpoint_map, RECORDED, V14 | V17,
 MASK(checkpoint_tasks, RECORDED, V14 | V17,
      "streaming.md 9, checkpoint tasks",
      "JS has path, no null state, and interrupts beside an error")
+MASK(no_memory_state, RECORDED, V14 | V17,
+     "engine.md 6.2",
+     "JS names a place for the state of a graph that keeps none")
 MASK(exit_config, BOTH, V14 | V17 | PY,
      "engine.md 4.6",
      "with durability exit JS shows no checkpoint_id while the run goes on, "
      "for a nested graph neither in checkpoint_map")
-
-/* --- errors -------------------------------------------------------------- */
-MASK(error_text, RECORDED, V14 | V17,
-     "streaming.md 9, error text suffix; engine.md 2, 4.1, 4.4, 10",
-     "class names and texts are Python's")
 
 /* --- tasks --------------------------------------------------------------- */
 MASK(task_interrupts, RECORDED, V14 | V17,

@@ -202,3 +202,59 @@ void mask_reload_order(struct mask *m, tree *results)
     mask_states(m, results, sort_state);
     mask_events(m, results, sort_loaded);
 }
+
+/* ---- steps that only restore ------------------------------------------------- */
+
+/* Does nothing run in the step after this checkpoint, though it has tasks? */
+static bool only_restores(const struct mask_event *e)
+{
+    size_t cached = 0;
+    for (size_t i = e->index + 1; i < tree_count(e->events); i++) {
+        const tree *event = tree_at(e->events, i);
+        if (!mask_same_ns(tree_at(event, 0), tree_at(e->event, 0))) {
+            continue;
+        }
+        if (tree_is(tree_at(event, 1), "checkpoints")) {
+            break;
+        }
+        if (tree_is(tree_at(event, 1), "updates") &&
+            cached_name(event) == NULL) {
+            return false;
+        }
+        if (tree_is(tree_at(event, 1), "tasks") &&
+            tree_get(tree_at(event, 2), "result") != NULL) {
+            return false;
+        }
+        cached += cached_name(event) != NULL ? 1 : 0;
+    }
+    return cached > 0 &&
+           cached == tree_count(tree_get(e->payload, "tasks"));
+}
+
+static bool drop_starts(struct mask_event *e)
+{
+    if (!is_loaded(e) || !only_restores(e)) {
+        return false;
+    }
+    for (size_t i = e->index + 1; i < tree_count(e->events);) {
+        const tree *event = tree_at(e->events, i);
+        bool here = mask_same_ns(tree_at(event, 0), tree_at(e->event, 0));
+        if (here && tree_is(tree_at(event, 1), "checkpoints")) {
+            break;
+        }
+        bool start = here && tree_is(tree_at(event, 1), "tasks");
+        bool twin = here && tree_is(tree_get(tree_at(event, 2), "type"),
+                                    "task");
+        if (start || twin) {
+            tree_drop_at(e->events, i);
+        } else {
+            i++;
+        }
+    }
+    return false;
+}
+
+void mask_restored_starts(struct mask *m, tree *results)
+{
+    mask_events(m, results, drop_starts);
+}

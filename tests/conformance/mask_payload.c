@@ -125,6 +125,55 @@ void mask_checkpoint_tasks(struct mask *m, tree *results)
     mask_events(m, results, python_tasks);
 }
 
+/* The graph that a task runs, or NULL. */
+static const tree *graph_of_task(const struct mask *m, const tree *graph,
+                                 const tree *task)
+{
+    const char *name = tree_string(tree_get(task, "name"));
+    const tree *node = name == NULL
+                           ? NULL
+                           : tree_get(tree_get(graph, "nodes"), name);
+    const char *child = tree_string(tree_get(node, "graph"));
+    return child == NULL ? NULL : tree_get(m->graphs, child);
+}
+
+static void drop_no_memory(const struct mask *m, const tree *graph,
+                           tree *tasks, bool null)
+{
+    for (size_t i = 0; i < tree_count(tasks); i++) {
+        tree *task = tree_at(tasks, i);
+        const tree *child = graph_of_task(m, graph, task);
+        const tree *memory = tree_get(child, "subgraph_checkpointer");
+        if (memory != NULL && memory->type == TREE_BOOL && !memory->flag) {
+            tree_drop(task, "state");
+            if (null) {
+                tree_set(task, "state", tree_null());
+            }
+        }
+    }
+}
+
+static bool no_memory_event(struct mask_event *e)
+{
+    if (strcmp(e->mode, "checkpoints") == 0) {
+        drop_no_memory(e->mask, mask_graph_of(e->mask, tree_at(e->event, 0)),
+                       tree_get(e->payload, "tasks"), true);
+    }
+    return false;
+}
+
+static void no_memory_state(struct mask *m, tree *state)
+{
+    drop_no_memory(m, tree_get(m->graphs, "main"), tree_get(state, "tasks"),
+                   false);
+}
+
+void mask_no_memory_state(struct mask *m, tree *results)
+{
+    mask_events(m, results, no_memory_event);
+    mask_states(m, results, no_memory_state);
+}
+
 static bool drop_exit_ids(struct mask_event *e)
 {
     tree *c = tree_get(tree_get(e->payload, "config"), "configurable");

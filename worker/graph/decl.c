@@ -422,8 +422,8 @@ static leat_value *follow_map(leat_context *ctx, leat_view map,
         leat_view label = list ? leat_at(where, (long)done) : where;
         items[done] = follow_label(map, label);
         if (items[done] == NULL) {
-            leat_text t = leat_string(label);
-            leat_fail(ctx, "KeyError", "'%.*s'", (int)t.len, t.ptr);
+            leat_fail(ctx, "ValueError",
+                      "Branch did not return a valid destination");
             break;
         }
     }
