@@ -45,6 +45,9 @@
 #define must(x)                                                                \
     ((x) ? (void)0 : base_must_failed(#x, __FILE__, __LINE__, __func__))
 
+/* Where control never comes unless a programmer made an error. */
+#define must_not(what) base_must_failed(what, __FILE__, __LINE__, __func__)
+
 void base_must_failed(const char *expr, const char *file, int line,
                       const char *func) NORETURN;
 

@@ -114,7 +114,7 @@ static const char *name_of(enum graph_mode mode)
             return words[i].word;
         }
     }
-    must(!"a mode of the table");
+    must_not("a mode of the table");
     return "";
 }
 

@@ -253,7 +253,7 @@ static const char *run_status(enum graph_status s)
     case GRAPH_FENCED:
         return "interrupted";
     }
-    must(!"a status of the engine");
+    must_not("a status of the engine");
     return "";
 }
 
