@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/stat.h"
 #include "gateway/auth.h"
+#include "gateway/gate.h"
 #include "gateway/handover.h"
 
 #define SERVER_MAGIC LEAT_MAGIC(0x9a7e0006)
@@ -221,6 +222,7 @@ static struct mg_context *start(struct gw_app *app)
     struct mg_callbacks callbacks = {.begin_request = on_request,
                                      .http_error = on_http_error,
                                      .log_message = on_log};
+    gw_gate_arm(conf_bytes(app->conf, CONF_BODY_BYTES));
     return mg_start(&callbacks, app, options);
 }
 
@@ -263,9 +265,11 @@ void gw_server_destroy(gw_server_t **p)
         return;
     }
     check_magic(s, SERVER_MAGIC);
+    gw_gate_close();
     if (s->civet != NULL) {
         mg_stop(s->civet);
     }
+    gw_gate_reset();
     s->magic = 0;
     free(s);
 }
