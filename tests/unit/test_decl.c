@@ -311,7 +311,7 @@ TEST(decl_labels_lead_through_the_map)
         "\"__end__\"}}]}}";
     EXPECT_STR(run(graph, "{\"x\":\"go\"}"), "{\"x\":\"b\"}");
     EXPECT_STR(run(graph, "{\"x\":\"stop\"}"), "{\"x\":\"stop\"}");
-    EXPECT_STR(run(graph, "{\"x\":\"lost\"}"), 
+    EXPECT_STR(run(graph, "{\"x\":\"lost\"}"),
                "ValueError: Branch did not return a valid destination");
 }
 

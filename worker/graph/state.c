@@ -126,7 +126,7 @@ bool graph_state_load(const struct graph_scene *at,
     return true;
 }
 
-void graph_loaded_fini(struct graph_loaded *l)
+void graph_state_loaded_fini(struct graph_loaded *l)
 {
     graph_pendings_fini(&l->pending);
     graph_channels_fini(&l->channels);
@@ -276,7 +276,7 @@ static bool nested_state(const struct snapshot *s, const struct task *t,
                              .latest = true, .deep = true,
                              .depth = s->depth + 1, .l = &l};
     bool ok = snapshot_of(&inner, out, f);
-    graph_loaded_fini(&l);
+    graph_state_loaded_fini(&l);
     return ok;
 }
 
@@ -424,7 +424,7 @@ bool graph_state_get(const struct graph *g, const struct graph_request *req,
                              .latest = !named, .deep = req->subgraphs,
                              .l = &l};
         ok = snapshot_of(&s, out, &f);
-        graph_loaded_fini(&l);
+        graph_state_loaded_fini(&l);
     }
     if (!ok) {
         graph_state_fail(&f, err);
@@ -435,10 +435,15 @@ bool graph_state_get(const struct graph *g, const struct graph_request *req,
 
 /* ---- history ------------------------------------------------------------ */
 
+/* What a saver's list gives. */
+struct listed {
+    struct graph_saved *saved;
+    size_t n;
+};
+
 static bool list_saved(const struct graph_scene *at,
                        const struct graph_query *q,
-                       const struct graph_host *host,
-                       struct graph_saved **saved, size_t *n,
+                       const struct graph_host *host, struct listed *out,
                        struct fault *f)
 {
     struct err err = ERR_INIT;
@@ -447,7 +452,8 @@ static bool list_saved(const struct graph_scene *at,
     if (host->saver == NULL) {
         return graph_fault_set(f, "ValueError", "No checkpointer set");
     }
-    return host->saver->list(host->saver->self, &query, saved, n, &err) ||
+    return host->saver->list(host->saver->self, &query, &out->saved, &out->n,
+                             &err) ||
            graph_fault_err(f, &err);
 }
 
@@ -460,19 +466,19 @@ bool graph_state_history(const struct graph *g,
     must(out != NULL && q != NULL);
     struct fault f = FAULT_INIT;
     struct graph_scene at;
-    struct graph_saved *saved = NULL;
-    size_t n = 0, done = 0;
+    struct listed list = {0};
+    size_t done = 0;
     *out = NULL;
     bool ok = graph_state_find(g, req, &at, &f) &&
-              list_saved(&at, q, host, &saved, &n, &f);
-    leat_value **items = base_zalloc((n + 1) * sizeof *items);
-    for (size_t i = 0; i < n; i++) {
+              list_saved(&at, q, host, &list, &f);
+    leat_value **items = base_zalloc((list.n + 1) * sizeof *items);
+    for (size_t i = 0; i < list.n; i++) {
         struct graph_loaded l;
-        graph_state_take(at.graph, &saved[i], &l);
+        graph_state_take(at.graph, &list.saved[i], &l);
         struct snapshot s = {.at = &at, .req = req, .host = host, .l = &l};
         ok = ok && snapshot_of(&s, &items[done], &f);
         done += ok ? 1 : 0;
-        graph_loaded_fini(&l);
+        graph_state_loaded_fini(&l);
     }
     if (ok) {
         *out = leat_new_list(done, items);
@@ -483,7 +489,7 @@ bool graph_state_history(const struct graph *g,
         graph_state_fail(&f, err);
     }
     free(items);
-    free(saved);
+    free(list.saved);
     graph_fault_fini(&f);
     return ok;
 }

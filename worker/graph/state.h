@@ -38,7 +38,7 @@ MUST_USE bool graph_state_load(const struct graph_scene *at,
 /* From what list gave; takes `saved`'s content. */
 void graph_state_take(const struct graph *g, struct graph_saved *saved,
                       struct graph_loaded *out);
-void graph_loaded_fini(struct graph_loaded *l);
+void graph_state_loaded_fini(struct graph_loaded *l);
 
 /* Writes of finished tasks and of Commands; a task's resume counts. */
 void graph_state_kept(const struct pendings *p, const char *task_id,

@@ -220,7 +220,7 @@ static bool copy_checkpoint(struct update *u, leat_view values)
     bool ok = graph_state_load(u->at, u->host, u->id, &more.l, u->fault);
     if (ok) {
         ok = perform(&more);
-        graph_loaded_fini(&more.l);
+        graph_state_loaded_fini(&more.l);
     }
     (void)base_copy(u->id, sizeof u->id, more.id);
     leat_drop(list);
@@ -451,7 +451,7 @@ static bool perform_all(struct update *u, leat_view supersteps,
         leat_drop(*config);
         *config = graph_state_config(u->req->thread_id, u->at->ns, u->id,
                                      leat_view_of(u->l.cp.parents));
-        graph_loaded_fini(&u->l);
+        graph_state_loaded_fini(&u->l);
         if (!ok) {
             return false;
         }
