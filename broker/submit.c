@@ -103,8 +103,10 @@ static struct brk_run *make_run(struct brk_core *core, struct link_in *in,
         brk_run_destroy(&run);
         return NULL;
     }
-    /* After a restart a worker may be at an attempt that its readers saw. */
-    run->attempt = in->head.attempt;
+    if (leat_bool(leat_get(leat_view_of(in->body), "again"), false)) {
+        /* A worker may be at an attempt that its readers have seen. */
+        run->attempt = in->head.attempt;
+    }
     run->order = ++core->order;
     idmap_put(&core->runs, &run->id, run);
     brk_lane_put(lane, run);
