@@ -1,0 +1,492 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes random graphs in the trace format.
+
+Every case draws a handful of features first and then uses only those: a graph
+with a bit of everything stops at its first error, one with three features
+gets far. What runs in parallel must not race: nodes never sleep, and what
+they read is either their input or a constant.
+"""
+import random
+
+# What a case may draw, and how likely it is.
+FEATURES = {
+    "sum": 0.5,
+    "nodefault": 0.2,
+    "untracked": 0.2,
+    "topic": 0.2,
+    "ephemeral": 0.2,
+    "any": 0.2,
+    "messages": 0.3,
+    "models": 0.25,
+    "tools": 0.15,
+    "fan": 0.6,
+    "join": 0.35,
+    "conditional": 0.5,
+    "map": 0.3,
+    "loop": 0.35,
+    "send": 0.35,
+    "command": 0.35,
+    "parent": 0.3,
+    "subgraph": 0.4,
+    "deep": 0.35,
+    "call_graph": 0.2,
+    "own_memory": 0.12,
+    "no_memory": 0.08,
+    "interrupt": 0.4,
+    "static": 0.15,
+    "retry": 0.2,
+    "fail": 0.2,
+    "defer": 0.15,
+    "cache": 0.12,
+    "schemas": 0.2,
+    "custom": 0.3,
+    "metadata": 0.1,
+    "odd": 0.25,
+    "overwrite": 0.2,
+    "conflict": 0.1,
+}
+
+# State keys, their reducers, and the features that bring them.
+KEYS = {
+    "log": ("append", None),
+    "x": ("last", None),
+    "y": ("last", None),
+    "n": ("sum", "sum"),
+    "list": ("append_nodefault", "nodefault"),
+    "tmp": ("untracked", "untracked"),
+    "top": ("topic", "topic"),
+    "all": ("topic_accumulate", "topic"),
+    "eph": ("ephemeral", "ephemeral"),
+    "same": ("any", "any"),
+    "messages": ("messages", "messages"),
+}
+
+# Names of nodes, graph by graph: none is used twice, and none is a key.
+NAMES = {"main": "abcdef", "sub": "ghijk", "deep": "pqrst", "called": "uvw"}
+END = "__end__"
+START = "__start__"
+
+
+class Maker:
+    """One case in the making."""
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        drawn = {f for f, p in FEATURES.items() if self.rng.random() < p}
+        if drawn & {"models", "tools"}:
+            drawn.add("messages")
+        self.features = drawn
+        self.graphs = {}
+        self.keys = {k: r for k, (r, f) in KEYS.items() if f in drawn or not f}
+        self.ids = 0
+
+    def has(self, feature, probability=1.0):
+        return feature in self.features and self.rng.random() < probability
+
+    def chance(self, probability):
+        return self.rng.random() < probability
+
+    def pick(self, items):
+        return self.rng.choice(list(items))
+
+    def some(self, items, least=1, most=3):
+        items = list(items)
+        n = min(len(items), self.rng.randint(least, most))
+        return self.rng.sample(items, n)
+
+    # --- values ---------------------------------------------------------------
+    def scalar(self):
+        return self.pick([0, 1, 7, -3, "", "s", "ä", True, False, None, 1.5])
+
+    def value(self):
+        if self.chance(0.8):
+            return self.scalar()
+        return self.pick([[], [1, "b"], {"k": 1}, {"k": {"l": [None]}}, {}])
+
+    def message(self):
+        self.ids += 1
+        message = {"type": self.pick(["human", "ai", "system"]), "content": f"m{self.ids}"}
+        if self.chance(0.8):
+            message["id"] = self.pick([f"id{self.ids}", "id1", "id2"])
+        if self.chance(0.1):
+            return {"type": "remove", "content": "", "id": self.pick(["id1", "id2"])}
+        return message
+
+    def messages(self, raw):
+        made = [self.message() for _ in range(self.rng.randint(1, 2))]
+        if raw:
+            made = [m for m in made if m["type"] != "remove"]
+        else:  # with an id: the library writes one into the object itself
+            made = [{"$msg": {"id": f"id{self.ids}-{i}", **m}} for i, m in enumerate(made)]
+        if made and self.chance(0.2):
+            return made[0]
+        return made
+
+    def write(self, key, who):
+        """A value for a key of the state, as a node would return it."""
+        reducer = self.keys[key]
+        if self.has("overwrite", 0.15) and reducer in ("append", "sum"):
+            plain = [f"o-{who}"] if reducer == "append" else self.rng.randint(0, 9)
+            return {"$overwrite": plain}
+        if reducer == "append":
+            if self.chance(0.1):
+                return f"{who}!"
+            if self.chance(0.15):
+                return [who, {"$state": self.pick(self.keys)}]
+            return [who]
+        if reducer == "sum":
+            return self.pick([1, 2, 10, -1, 0.5])
+        if reducer == "append_nodefault":
+            return [f"{who}.{self.rng.randint(0, 9)}"]
+        if reducer.startswith("topic"):
+            return self.pick([[who, 1], who, 3, [], ["t"]])
+        if reducer == "any":
+            return "same"
+        if reducer == "messages":
+            return self.messages(raw=self.chance(0.3))
+        if self.chance(0.2):
+            return {"$state": self.pick(self.keys)}
+        return self.value()
+
+    def update(self, who, keys):
+        """What a node writes: an object."""
+        out = {}
+        for key in keys:
+            reducer = self.keys[key]
+            often = 0.85 if key == "log" else 0.3
+            if reducer in ("last", "untracked", "ephemeral"):
+                often = 0.5 if "conflict" in self.features else 0.15
+            if self.chance(often):
+                out[key] = self.write(key, who)
+        if self.has("odd", 0.15):
+            out["unknown"] = 1
+        items = list(out.items())
+        self.rng.shuffle(items)
+        return dict(items)
+
+    def input(self, keys=None):
+        keys = list(keys or self.keys)
+        out = {}
+        for key in keys:
+            if self.chance(0.6):
+                value = self.write(key, "in")
+                text = repr(value)
+                if "$state" in text:
+                    value = ["in"] if self.keys[key] == "append" else 1
+                out[key] = value
+        if self.keys.get("messages") and "messages" in keys and self.chance(0.7):
+            out["messages"] = [{"type": "human", "content": "hi", "id": "h1"}]
+        return out
+
+    def argument(self, who):
+        if self.has("odd", 0.1):
+            return {}
+        out = {"log": [f"arg-{who}-{self.rng.randint(0, 99)}"]}
+        if self.chance(0.5):
+            out["x"] = {"$state": self.pick(["x", "y", "log"])}
+        return out
+
+    # --- the body of a node -----------------------------------------------------
+    def response(self, calls):
+        self.ids += 1
+        out = {"id": f"ai{self.ids}", "chunks": self.pick([["Hel", "lo"], ["one"], ["a", "", "b"]])}
+        if calls:
+            out["chunks"] = self.pick([[], ["let me"]])
+            out["tool_calls"] = [
+                {"name": "add", "args": {"a": i, "b": self.rng.randint(0, 9)}, "id": f"c{self.ids}{i}"}
+                for i in range(self.rng.randint(1, 2))
+            ]
+        if self.chance(0.3):
+            out["usage"] = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+        return out
+
+    def model(self, calls=False):
+        responses = [self.response(calls and i == 0) for i in range(self.rng.randint(1, 3))]
+        if calls:
+            responses.append(self.response(False))
+        model = {"responses": responses}
+        if self.chance(0.2):
+            model["streaming"] = False
+        return model
+
+    def ask(self, calls=False):
+        op = {"op": "llm", "model": self.model(calls), "as": "answer"}
+        op["messages"] = {"$state": "messages"}
+        if not calls and self.chance(0.3):
+            op["messages"] = [{"type": "human", "content": "q", "id": "q1"}]
+        if self.chance(0.15):
+            op["tags"] = self.pick([["nostream"], ["mine"]])
+        return op
+
+    def ops_before(self, graph, who):
+        ops = []
+        if self.has("custom", 0.5):
+            ops.append(self.custom(who, 0))
+        if self.has("interrupt", 0.35) and not graph.get("no_memory"):
+            for i in range(self.pick([1, 1, 1, 2])):
+                ops.append({"op": "interrupt", "value": f"{who}{i}?", "as": f"v{i}"})
+        asks = any(op["op"] == "interrupt" for op in ops)
+        throws = not asks and (self.has("retry", 0.3) or self.has("fail", 0.25))
+        if throws:
+            op = {"op": "throw", "message": f"{who} failed", "name": self.pick(["Boom", "Error"])}
+            if self.chance(0.9):
+                op["when"] = {"$lt": [{"$calls": who}, self.rng.randint(2, 3)]}
+            ops.append(op)
+        if self.has("call_graph", 0.4) and graph["level"] == "main" and not throws:
+            self.require_called()
+            for i in range(self.pick([1, 1, 2])):
+                ops.append({"op": "call_graph", "graph": "called", "input": {"log": [f"to-{i}"]}, "as": f"g{i}"})
+        return ops
+
+    def custom(self, who, i):
+        payload = {"from": who, "i": i}
+        if self.chance(0.4):
+            payload["x"] = {"$state": "x"}
+        return {"op": "custom", "value": payload}
+
+    def result_of(self, graph, who, ops):
+        """The value that the node returns."""
+        update = self.update(who, graph["state"])
+        names = [op["as"] for op in ops if "as" in op and op["op"] != "llm"]
+        if names and self.chance(0.8):
+            update["log"] = [who, {"$var": self.pick(names)}]
+        if any(op["op"] == "llm" for op in ops):
+            update["messages"] = self.pick([[{"$var": "answer"}], {"$var": "answer"}])
+        later = self.later(graph, who)
+        if self.has("send", 0.15) and graph["level"] != "called":
+            targets = [n for n in later if self.may_send(graph, n)]
+            if targets:
+                node = self.pick(targets)
+                return {"$send": {"node": node, "arg": self.argument(who)}}
+        if self.has("command", 0.4):
+            return self.command(graph, who, update)
+        if self.has("odd", 0.15):
+            return self.pick([None, {}, None, {}, "text", 3])
+        return update
+
+    def command(self, graph, who, update):
+        fields = {}
+        if self.chance(0.8):
+            fields["update"] = update
+        goto = self.goto(graph, who)
+        if self.chance(0.8) and goto is not None:
+            fields["goto"] = goto
+        if self.has("parent", 0.5) and graph["level"] in ("sub", "deep"):
+            fields["graph"] = "PARENT"
+            outer = self.graphs["main" if graph["level"] == "sub" else "sub"]
+            targets = list(outer.get("order", []))
+            fields["goto"] = self.pick(targets[-2:] or [END])
+            fields["goto"] = self.guard(fields["goto"], 9)
+        command = {"$command": fields}
+        if self.has("odd", 0.3) and "graph" not in fields:
+            other = {"$command": {"update": {"log": [f"{who}2"]}}}
+            return [command, self.pick([other, {"log": [f"{who}3"]}])]
+        return command
+
+    def goto(self, graph, who):
+        later = self.later(graph, who)
+        targets = later + [END]
+        if self.has("odd", 0.1):
+            targets.append("nowhere")
+        if self.has("loop", 0.3):
+            return self.guard(self.pick(graph["order"]), 6)
+        if self.has("send", 0.3):
+            sendable = [n for n in later if self.may_send(graph, n)]
+            if sendable:
+                return [
+                    {"$send": {"node": self.pick(sendable), "arg": self.argument(who)}}
+                    for _ in range(self.rng.randint(1, 2))
+                ]
+        if self.chance(0.3):
+            return self.some(targets, 1, 2)
+        return self.pick(targets)
+
+    def guard(self, target, most):
+        """`target` for as long as the log is short."""
+        short = {"$lt": [{"$len": {"$state": "log"}}, self.rng.randint(2, most)]}
+        return {"$if": [short, target, END]}
+
+    def later(self, graph, who):
+        order = graph["order"]
+        return order[order.index(who) + 1:]
+
+    def may_send(self, graph, node):
+        return node in graph["sendable"]
+
+    def node(self, graph, who):
+        ops = self.ops_before(graph, who)
+        plain = who in graph["sendable"]
+        if not plain and self.has("models", 0.6) and "messages" in graph["state"]:
+            ops.append(self.ask())
+        if self.has("custom", 0.4):
+            ops.append(self.custom(who, 1))
+        node = {"do": ops}
+        if self.chance(0.95):
+            ops.append({"op": "return", "value": self.result_of(graph, who, ops)})
+        if any(op["op"] == "throw" for op in ops) and self.has("retry", 0.7):
+            node["retry"] = {"maxAttempts": self.rng.randint(2, 3)}
+        self.decorate(graph, node)
+        return node
+
+    def decorate(self, graph, node):
+        if self.has("defer", 0.3):
+            node["defer"] = True
+        if self.has("cache", 0.4) and graph["level"] == "main":
+            node["cache"] = {}
+        if self.has("metadata", 0.4):
+            node["metadata"] = {"team": self.pick(["red", "blue"])}
+
+    # --- graphs -----------------------------------------------------------------
+    def require_called(self):
+        if "called" not in self.graphs:
+            self.graph("called", "called")
+
+    def graph(self, name, level):
+        """Adds a graph under `name`. `order` is how its nodes lie one behind
+        the other, which is not the order in which they are written down."""
+        least, most = (2, 6) if level == "main" else (1, 3)
+        names = list(NAMES[level])[: self.rng.randint(least, most)]
+        self.rng.shuffle(names)
+        graph = {"level": level, "order": names, "sendable": set(names)}
+        graph["state"] = {k: self.keys[k] for k in self.keys if k == "log" or self.chance(0.85)}
+        self.graphs[name] = graph
+        inner = {"main": "sub", "sub": "deep"}.get(level)
+        feature = {"main": "subgraph", "sub": "deep"}.get(level)
+        nodes = {}
+        if level != "main" and level != "called":
+            self.memory(graph)
+        for who in names:
+            if inner and self.has(feature, 0.5) and (who == names[-1] or self.chance(0.5)):
+                if inner not in self.graphs:
+                    self.graph(inner, inner)
+                nodes[who] = {"graph": inner}
+                if "subgraph_checkpointer" in self.graphs[inner]:
+                    graph["sendable"].discard(who)
+                self.decorate(graph, nodes[who])
+        for who in names:
+            if self.chance(0.5):
+                graph["sendable"].discard(who)
+        for who in names:
+            if who not in nodes:
+                nodes[who] = self.node(graph, who)
+        if level == "main" and self.has("tools"):
+            self.add_agent(graph, nodes)
+        self.finish(graph, nodes, names)
+        return graph
+
+    def memory(self, graph):
+        if self.has("own_memory", 0.7):
+            graph["subgraph_checkpointer"] = True
+        elif self.has("no_memory", 0.7):
+            graph["subgraph_checkpointer"] = False
+            graph["no_memory"] = True
+
+    def add_agent(self, graph, nodes):
+        """A model that calls tools until it has what it wants."""
+        if "messages" not in graph["state"]:
+            graph["state"]["messages"] = "messages"
+        answer = {"op": "return", "value": {"messages": [{"$var": "answer"}]}}
+        nodes["agent"] = {"do": [self.ask(calls=True), answer]}
+        tool = {"name": "add", "args": {"a": "number", "b": "number"}}
+        tool["returns"] = self.pick([{"$add": [{"$state": "a"}, {"$state": "b"}]}, "text"])
+        if self.has("custom"):
+            tool["custom"] = {"from": "add", "a": {"$state": "a"}}
+        if self.chance(0.2):
+            tool["name"] = "other"
+        nodes["tools"] = {"tool_node": [tool]}
+        graph["agent"] = True
+
+    def finish(self, graph, nodes, names):
+        order = list(nodes)
+        self.rng.shuffle(order)
+        graph["nodes"] = {n: nodes[n] for n in order}
+        graph["edges"] = []
+        graph["conditional"] = []
+        self.edges(graph, names)
+        if self.has("join", 0.7) and len(names) > 2:
+            at = self.rng.randint(2, len(names) - 1)
+            froms = self.some(names[:at], 2, 3)
+            graph["edges"].append([froms, names[at]])
+        if self.has("conditional"):
+            for who in self.some([START, *names], 1, 2):
+                graph["conditional"].append(self.branch(graph, who))
+        if graph.pop("agent", False):
+            self.edges_of_agent(graph, names)
+        self.options(graph)
+
+    def edges_of_agent(self, graph, names):
+        graph["edges"] += [[names[-1], "agent"], ["tools", "agent"]]
+        wants = {"$last_has_tool_calls": {"$state": "messages"}}
+        graph["conditional"].append({"from": "agent", "to": {"$if": [wants, "tools", END]}})
+
+    def edges(self, graph, names):
+        edges = graph["edges"]
+        before = START
+        for i, who in enumerate(names):
+            fan = self.has("fan", 0.5) and i > 0
+            source = self.pick([START, *names[:i]]) if fan else before
+            edges.append([source, who])
+            before = who
+            if fan and self.chance(0.3):
+                edges.append([self.pick(names[:i]), who])
+        if self.chance(0.5):
+            edges.append([before, END])
+        unique = []
+        for edge in edges:
+            if edge not in unique:
+                unique.append(edge)
+        self.rng.shuffle(unique)
+        graph["edges"] = unique
+
+    def branch(self, graph, who):
+        later = graph["order"] if who == START else self.later(graph, who)
+        targets = [*later, END]
+        branch = {"from": who, "to": self.destination(graph, who, targets)}
+        if self.has("map", 0.5):
+            labels = {f"L{i}": t for i, t in enumerate(targets)}
+            branch["to"] = self.pick([self.pick(labels), self.some(labels, 1, 2)])
+            branch["map"] = labels
+        return branch
+
+    def destination(self, graph, who, targets):
+        if self.has("loop", 0.6):
+            return self.guard(self.pick(graph["order"]), 7)
+        sendable = [t for t in targets if self.may_send(graph, t)]
+        if self.has("send", 0.6) and sendable:
+            if self.chance(0.3):
+                arg = {"log": [{"$item": True}], "x": {"$state": "x"}}
+                send = {"$send": {"node": self.pick(sendable), "arg": arg}}
+                return {"$map": [self.some(["i1", "i2", "i3"], 1, 3), send]}
+            sends = [
+                {"$send": {"node": self.pick(sendable), "arg": self.argument(who)}}
+                for _ in range(self.rng.randint(1, 3))
+            ]
+            if self.chance(0.3):
+                sends.append(self.pick(targets))
+            return sends
+        if self.chance(0.4):
+            return self.some(targets, 1, 2)
+        return {"$if": [{"$lt": [{"$len": {"$state": "log"}}, 3]}, self.pick(targets), self.pick(targets)]}
+
+    def options(self, graph):
+        level, order = graph["level"], graph["order"]
+        if self.has("static", 0.7):
+            key = self.pick(["interrupt_before", "interrupt_after"])
+            if not graph.get("no_memory"):
+                graph[key] = self.some(order, 1, 2)
+        if self.has("schemas", 0.7):
+            keys = list(graph["state"])
+            if self.chance(0.5):
+                graph["output"] = self.some(keys, 1, 3)
+            if self.chance(0.5):
+                graph["input"] = self.some(keys, 1, 4)
+        if level == "main" and "cache" in self.features:
+            graph["cache"] = True
+
+    def make(self):
+        self.graph("main", "main")
+        working = ("level", "order", "sendable", "no_memory", "agent")
+        return {
+            name: {k: v for k, v in graph.items() if k not in working}
+            for name, graph in self.graphs.items()
+        }

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays a random sequence of operations with the real library.
+
+The next operation depends on where the thread stands (an interrupt wants an
+answer, a failure wants to go on), so it is chosen between two steps. What was
+chosen is plain data: the same steps can be played again by anybody.
+"""
+import logging
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
+import expect  # noqa: E402
+
+logging.getLogger("langgraph").setLevel(logging.ERROR)
+ANSWERS = ["yes", 1, False, 0, "", {"k": 1}, ["l"]]
+
+
+class Player:
+    def __init__(self, maker, graphs):
+        self.maker = maker
+        self.graphs = graphs
+        self.saved = 0
+        stops = {"interrupt", "static", "fail", "retry", "conflict"}
+        self.may_hide = len(graphs) == 1 or not maker.features & stops
+
+    def names(self):
+        return list(self.graphs["main"]["nodes"])
+
+    def next_step(self, first, state, entries):
+        m = self.maker
+        if first:
+            return self.first_step()
+        if state.interrupts and m.chance(0.6):
+            return self.stream(self.answer(state.interrupts))
+        if state.next and m.chance(0.55):
+            return self.stream(None)
+        kinds = [self.more_input] * 4 + [self.look] * 2 + [self.update] * 3
+        kinds += [self.go_on, self.steer, self.bulk]
+        if entries:
+            kinds += [self.replay, self.replay, self.fork, self.fork]
+        return m.pick(kinds)(entries)
+
+    def first_step(self):
+        m = self.maker
+        if m.chance(0.06):
+            return self.update(0)
+        if m.chance(0.02):
+            return self.stream(None)
+        return self.stream(m.input())
+
+    # --- runs -------------------------------------------------------------------
+    def stream(self, data, **more):
+        m = self.maker
+        step = {"op": "stream", "input": data, **more}
+        if self.may_hide and m.chance(0.08):
+            step["op"] = "invoke"
+        elif self.may_hide and m.chance(0.1):
+            step["subgraphs"] = False
+        if m.chance(0.08):
+            step["durability"] = m.pick(["sync", "exit", "async"])
+        if m.chance(0.08):
+            key = m.pick(["interrupt_before", "interrupt_after"])
+            step[key] = m.pick(["*", m.some(self.names(), 1, 2)])
+        if m.chance(0.05):
+            step["recursion_limit"] = m.rng.randint(1, 5)
+        if m.chance(0.05):
+            step["metadata"] = {"who": "me"}
+        if m.chance(0.03) and data and "$command" not in data and not more:
+            step["thread"] = "t2"
+        return step
+
+    def answer(self, interrupts):
+        m = self.maker
+        questions = list(dict.fromkeys(i.value for i in interrupts))
+        value = m.pick(ANSWERS)
+        fields = {"resume": value}
+        if len(interrupts) > 1 and m.chance(0.9) or m.chance(0.2):
+            chosen = m.some(questions, 1, len(questions))
+            fields = {"resume": {"$resume_map": {q: m.pick(ANSWERS) for q in chosen}}}
+        if m.chance(0.1):
+            fields["update"] = {"log": ["cmd"]}
+        if m.chance(0.05):
+            fields["goto"] = m.pick(self.names())
+        return {"$command": fields}
+
+    def more_input(self, _):
+        return self.stream(self.maker.input())
+
+    def go_on(self, _):
+        return self.stream(None)
+
+    def steer(self, _):
+        m = self.maker
+        fields = {"goto": m.pick(self.names())}
+        if m.chance(0.5):
+            fields["update"] = {"log": ["steer"]}
+        if m.chance(0.2):
+            fields = {"update": {"log": ["only"]}}
+        if m.chance(0.1):
+            fields["goto"] = {"$send": {"node": m.pick(self.names()), "arg": {"log": ["sent"]}}}
+        return self.stream({"$command": fields})
+
+    def replay(self, entries):
+        at = {"$history": {"index": self.maker.rng.randrange(entries)}}
+        data = None if self.maker.chance(0.7) else self.maker.input()
+        return self.stream(data, checkpoint=at)
+
+    # --- states -----------------------------------------------------------------
+    def look(self, entries):
+        m = self.maker
+        if m.chance(0.5):
+            step = {"op": "get_state", "subgraphs": m.chance(0.5)}
+            if entries and m.chance(0.3):
+                step["checkpoint"] = {"$history": {"index": m.rng.randrange(entries)}}
+            return step
+        step = {"op": "get_history"}
+        if m.chance(0.3):
+            step["limit"] = m.rng.randint(1, 3)
+        if entries and m.chance(0.3):
+            step["before"] = {"$history": {"index": m.rng.randrange(entries)}}
+        if m.chance(0.2):
+            step["filter"] = {"source": m.pick(["loop", "input", "update"])}
+        return step
+
+    def values(self):
+        m = self.maker
+        made = m.input()
+        made.setdefault("log", ["upd"])
+        made.pop("tmp", None)
+        return made
+
+    def update(self, _):
+        m = self.maker
+        step = {"op": "update_state", "values": self.values()}
+        if m.chance(0.7):
+            step["as_node"] = m.pick([*self.names(), "__start__"])
+        if m.chance(0.1):
+            step = {"op": "update_state", "values": None, "as_node": m.pick(["__end__", "__copy__"])}
+        elif m.chance(0.05):
+            step["as_node"] = "__input__"
+        return step
+
+    def bulk(self, _):
+        m = self.maker
+        steps = []
+        for _ in range(m.rng.randint(1, 2)):
+            nodes = m.some(self.names(), 1, 2)
+            steps.append([{"values": self.values(), "as_node": n} for n in nodes])
+        return {"op": "bulk_update", "supersteps": steps}
+
+    def fork(self, entries):
+        step = self.update(entries)
+        step["checkpoint"] = {"$history": {"index": self.maker.rng.randrange(entries)}}
+        self.saved += 1
+        step["save_as"] = f"f{self.saved}"
+        return step
+
+    def after_fork(self, step):
+        """A run from what an update has just forked, or nothing."""
+        if "save_as" in step and self.maker.chance(0.7):
+            return self.stream(None, checkpoint={"$saved": step["save_as"]})
+        return None
+
+
+async def entries_of(graph):
+    config = {"configurable": {"thread_id": "t1"}}
+    return sum([1 async for _ in graph.aget_state_history(config)])
+
+
+async def play_new(maker, graphs):
+    """A new sequence: the list of results, as the trace format has it."""
+    trace = {"graphs": graphs}
+    steps = expect.Steps(trace)
+    player = Player(maker, graphs)
+    config = {"configurable": {"thread_id": "t1"}}
+    results, planned = [], []
+    count = maker.rng.randint(2, 7)
+    for i in range(count):
+        step = planned.pop() if planned else None
+        if step is None:
+            try:
+                state = await steps.graph.aget_state(config)
+                entries = await entries_of(steps.graph)
+            except Exception:  # a state that cannot be read is a result below
+                break
+            step = player.next_step(i == 0, state, entries)
+        results.append(await steps.perform(step))
+        after = player.after_fork(step)
+        if after is not None and "error" not in results[-1]:
+            planned.append(after)
+    for step in ({"op": "get_state", "subgraphs": True}, {"op": "get_history"}):
+        results.append(await steps.perform(step))
+    return number(results)
+
+
+async def play_again(trace):
+    """The steps that a trace names."""
+    steps = expect.Steps(trace)
+    results = []
+    for recorded in trace["results"]:
+        results.append(await steps.perform(recorded["step"]))
+    return number(results)
+
+
+def number(results):
+    seen = {}
+    return [expect.renumber(r, seen) for r in results]
+
+
+# --- what may be compared -------------------------------------------------------
+def races(events):
+    """Does something depend on which of several tasks was first? A failure
+    stops its siblings wherever they are."""
+    steps = {}
+    for ns, mode, payload in events:
+        key = "|".join(ns or [])
+        if mode == "checkpoints":
+            if left_open(steps.pop(key, None)):
+                return True
+        elif mode == "updates" and "__metadata__" in payload and key in steps:
+            steps[key]["done"] += 1
+        elif mode == "tasks":
+            step = steps.setdefault(key, {"begun": 0, "done": 0, "failed": 0})
+            if "result" in payload:
+                step["done"] += 1
+                step["failed"] += payload["error"] is not None
+            else:
+                step["begun"] += 1
+    return any(left_open(s) for s in steps.values())
+
+
+def ids_in(x):
+    """The ids of the messages somewhere in a payload."""
+    if isinstance(x, dict):
+        own = {x["id"]} if "content" in x and x.get("id") else set()
+        return own.union(*(ids_in(v) for v in x.values()))
+    if isinstance(x, list):
+        return set().union(*(ids_in(v) for v in x))
+    return set()
+
+
+def same_message(events):
+    """Do two tasks of one step send a message of one id? Only the first of
+    them is told."""
+    told = set()
+    for ns, mode, payload in events:
+        if mode == "checkpoints" and not ns:
+            told = set()
+        if mode == "updates" and not ns:
+            ids = ids_in(payload)
+            if ids & told:
+                return True
+            told |= ids
+    return False
+
+
+def left_open(step):
+    if step is None or step["begun"] < 2:
+        return False
+    return step["failed"] > 0 or step["done"] < step["begun"]
+
+
+def half_done(events):
+    """Did a nested graph stop with some tasks of a step done and some not?
+    When it goes on the library runs all of them again."""
+    steps = {}
+    for ns, mode, payload in events:
+        key = "|".join(ns or [])
+        if not ns:
+            continue
+        if mode == "checkpoints":
+            steps.pop(key, None)
+        elif mode == "updates" and "__metadata__" in payload:
+            steps.setdefault(key, set()).add("done")
+        elif mode == "tasks" and "result" in payload:
+            bad = payload["error"] is not None or payload["interrupts"]
+            steps.setdefault(key, set()).add("bad" if bad else "done")
+        elif mode == "tasks":
+            steps.setdefault(key, set())
+    return any(len(ends) == 2 for ends in steps.values())
+
+
+def tells_failed(events):
+    """Is there an update of a task that failed? The library sends one when
+    the task had taken an answer before."""
+    for (_, first, _), (_, second, result) in zip(events, events[1:]):
+        if first == "updates" and second == "tasks" and result.get("error") is not None:
+            return True
+    return False
+
+
+def comparable(results):
+    """The results up to the first that no two runs need agree in."""
+    for i, result in enumerate(results):
+        events = result.get("events")
+        hidden = events is None or result["step"].get("subgraphs") is False
+        runs = result["step"]["op"] in ("stream", "invoke")
+        if runs and hidden and "error" in result:
+            return results[:i]
+        if events and (races(events) or same_message(events) or tells_failed(events)):
+            return results[:i]
+        if events and half_done(events):
+            return results[:i + 1]
+    return results
