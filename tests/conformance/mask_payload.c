@@ -539,10 +539,24 @@ static bool writes_output(const struct mask_event *e, const tree *keys)
     return true;
 }
 
+/* Of tasks that a loaded checkpoint remembers. */
+static void limit_results(tree *tasks, const tree *keys)
+{
+    for (size_t i = 0; i < tree_count(tasks); i++) {
+        tree *result = tree_get(tree_at(tasks, i), "result");
+        if (result != NULL && !keep_keys(result, keys)) {
+            tree_drop(tree_at(tasks, i), "result");
+        }
+    }
+}
+
 static bool limit_to_output(struct mask_event *e)
 {
     const tree *graph = mask_graph_of(e->mask, tree_at(e->event, 0));
     const tree *keys = tree_get(graph, "output");
+    if (keys != NULL && strcmp(e->mode, "checkpoints") == 0) {
+        limit_results(tree_get(e->payload, "tasks"), keys);
+    }
     if (keys == NULL || e->debug) {
         return false;
     }

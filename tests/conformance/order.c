@@ -381,6 +381,14 @@ static bool ends_step(const tree *event)
             tree_get(tree_at(event, 2), "__interrupt__") == NULL);
 }
 
+/* Of a task that does not run again: it has no result. */
+static bool is_restored(const tree *event)
+{
+    const tree *mark = tree_get(tree_at(event, 2), "__metadata__");
+    return tree_is(tree_at(event, 1), "updates") &&
+           tree_get(mark, "cached") != NULL;
+}
+
 static bool is_start(const tree *event)
 {
     char *segment = segment_of(event, true);
@@ -403,7 +411,7 @@ static void sort_from(struct mask *m, tree *events, size_t first)
         if (ends_step(event)) {
             break;
         }
-        if (!is_start(event)) {
+        if (!is_start(event) && !is_restored(event)) {
             s.at[s.count++] = i;
         } else if (tree_is(tree_at(event, 1), "tasks")) {
             tree_push(s.starts, tree_copy(tree_get(tree_at(event, 2), "id")));
