@@ -24,8 +24,8 @@ static bool is_hex32(leat_text key)
 
 static bool is_resume_map(leat_view resume)
 {
-    if (leat_type_of(resume) != LEAT_OBJECT || leat_count(resume) == 0) {
-        return false;
+    if (leat_type_of(resume) != LEAT_OBJECT) {
+        return false; /* an empty one is a map: it answers nobody */
     }
     for (leat_iter it = leat_iter_of(resume); leat_next(&it);) {
         if (!is_hex32(it.key)) {

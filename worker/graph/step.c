@@ -72,9 +72,10 @@ static enum loop_phase phase_plan(struct loop *l)
 
 /* ---- before ------------------------------------------------------------- */
 
+/* Not where a replay begins: there everything runs again. */
 static void attach_cached(struct loop *l)
 {
-    for (size_t i = 0; i < l->tasks.count; i++) {
+    for (size_t i = 0; l->skip_done && i < l->tasks.count; i++) {
         struct task *t = &l->tasks.at[i];
         if (t->writes.count == 0 && graph_cache_get(l->graph, t)) {
             t->cached = true;

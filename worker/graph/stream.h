@@ -60,8 +60,6 @@ void graph_talk_put(struct work *w, const struct talk_piece *p);
 
 /* Two objects as one; the second's keys win. */
 leat_value *graph_talk_merge(leat_view base, leat_view over);
-/* `own` over the metadata of the nodes that this graph runs in. */
-leat_value *graph_talk_inherited(const struct loop *l, leat_view own);
 /* `base` with the metadata of the nodes that hold this graph, outermost
  * first; one reference. */
 leat_value *graph_talk_inherit(const struct loop *l, const leat_value *base);
