@@ -315,6 +315,7 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
     char *assistant = value_strdup(leat_get(body, "assistant_id"));
     char *strategy = value_strdup(leat_get(body, "strategy"));
     char *created = value_strdup(leat_get(body, "created_at"));
+    char *owner = value_strdup(leat_get(body, "owner"));
     row.graph_id = value_strdup(leat_get(body, "graph_id"));
     row.kwargs = leat_value_of(leat_get(body, "kwargs"));
     row.metadata = leat_value_of(leat_get(body, "metadata"));
@@ -323,7 +324,11 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
     if (!clock_from_iso(created, &row.created_us)) {
         row.created_us = 0; /* the store takes the time it has */
     }
-    struct store_run_thread thread = {.make = row.temporary};
+    struct store_run_thread thread = {
+        .make = leat_bool(leat_get(body, "thread_make"), false),
+        .owner = owner,
+        .config = leat_get(body, "thread_config"),
+    };
     struct store_run_inserted made = {0};
     bool ok = id_parse(assistant, &row.assistant_id) &&
               store_runs_insert(l->store, &row, &thread, &made, &op->err);
@@ -340,6 +345,7 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
     free(assistant);
     free(strategy);
     free(created);
+    free(owner);
     free(row.graph_id);
     leat_drop(row.kwargs);
     leat_drop(row.metadata);
