@@ -147,7 +147,7 @@ MASK(state_fields, RECORDED, V14 | V17,
 MASK(state_transient, BOTH, PY,
      "engine.md 9, values",
      "Python's get_state takes what finished tasks wrote for one step "
-     "(topic, ephemeral) away again")
+     "(topic, ephemeral, any) away again")
 MASK(state_error, RECORDED, V14 | V17,
      "streaming.md 9, get_state with error task",
      "{message, name} in JS, Python's repr")

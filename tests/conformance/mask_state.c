@@ -49,6 +49,7 @@ static void drop_transient(const struct mask *m, tree *values)
         const tree *keys = tree_get(tree_at(m->graphs, g), "state");
         for (size_t i = 0; i < tree_count(keys); i++) {
             if (tree_is(keys->items[i], "topic") ||
+                tree_is(keys->items[i], "any") ||
                 tree_is(keys->items[i], "ephemeral")) {
                 tree_drop(values, keys->keys[i]);
             }
