@@ -18,6 +18,7 @@
 #define RELAY_MAGIC LEAT_MAGIC(0x72650101)
 #define TURN_MESSAGES 512
 #define PUB_HWM 100000
+#define SAFE_BYTES 4096 /* about what a worker keeps of a run not stored */
 /* While the store is away, the marks of a log are asked for again. */
 #define ASK_AGAIN_MS 200
 /* How often the socket monitors are emptied. */
@@ -67,11 +68,36 @@ static void mark(struct relay *r, const struct ring_log *log,
     (void)link_send(r->events, &log->worker, &head, NULL);
 }
 
-/* Of a run that is not stored, what is received is as safe as it gets. */
-static void mark_received(struct relay *r, const struct ring_log *log)
+/*
+ * Of a run that is not stored this memory is all there is, and the worker the
+ * only one who can say it again. It keeps the last few kilobytes, which may be
+ * lost on their way out when this process dies; not more, for its memory is
+ * limited, and a run must not stand still for what will never be stored.
+ */
+static void move_safe(struct ring_log *log, size_t bytes)
 {
-    mark(r, log, log->stored ? WIRE_EVENTS_RECEIVED : WIRE_EVENTS_DURABLE,
-         log->next - 1);
+    if (bytes > SAFE_BYTES || log->complete) {
+        log->safe = log->safe_next = log->next - 1;
+        log->safe_bytes = 0;
+        return;
+    }
+    log->safe_bytes += bytes;
+    if (log->safe_bytes > SAFE_BYTES) {
+        log->safe = log->safe_next;
+        log->safe_next = log->next - 1;
+        log->safe_bytes = 0;
+    }
+}
+
+static void mark_received(struct relay *r, struct ring_log *log)
+{
+    if (log->stored || log->safe < log->next - 1) {
+        mark(r, log, WIRE_EVENTS_RECEIVED, log->next - 1);
+    }
+    if (!log->stored && (log->safe > log->safe_told || log->complete)) {
+        mark(r, log, WIRE_EVENTS_DURABLE, log->safe);
+        log->safe_told = log->safe;
+    }
 }
 
 /* ---- the end of a log -------------------------------------------------------------- */
@@ -87,6 +113,9 @@ static void check_complete(struct relay *r, struct ring_log *log)
             brk_log_new(BRK_LOG_END, &log->run, &log->thread);
         m->last = log->end;
         link_pipe_send(r->journal, m);
+    } else {
+        move_safe(log, 0);
+        mark_received(r, log);
     }
     int64_t expires = clock_mono_ms() + r->ended_ttl_ms;
     brk_ring_ended(r->ring, log, expires);
@@ -123,7 +152,11 @@ static void take_events(struct relay *r, struct ring_log *log,
     stat_add(STAT_EVENTS_IN, count);
     stat_add(STAT_EVENTS_BYTES, (int64_t)zmq_msg_size(body));
     link_publish(r->pub, &head, body);
+    size_t bytes = zmq_msg_size(body);
     brk_ring_put(r->ring, log, count, body);
+    if (!log->stored) {
+        move_safe(log, bytes);
+    }
 }
 
 /* The part of the batch behind what is known already. */
@@ -255,6 +288,9 @@ static void settle(struct relay *r, struct ring_log *log,
     log->stored = n->stored;
     log->ms = n->ms;
     log->worker.len = 0;
+    if (n->adopt && !n->stored && log->next == 1 && n->seq > 1) {
+        log->next = n->seq; /* what came before is gone with the last broker */
+    }
     if (n->type == BRK_NOTE_CLOSE) {
         close_log(r, log, n);
     } else {
@@ -312,6 +348,7 @@ static void on_forget(struct relay *r, const struct brk_note *n)
     }
     log->stored = false;
     log->complete = true;
+    move_safe(log, 0);
     mark_received(r, log);
     if (log->listed_ended) {
         return;

@@ -38,6 +38,10 @@ struct ring_log {
     uint64_t ms;       /* first half of this attempt's ids */
     uint64_t next;     /* sequence expected next */
     uint64_t durable;  /* all up to it is stored (0: nothing) */
+    uint64_t safe;     /* not stored: all up to it need not come again */
+    uint64_t safe_next; /* what `safe` will be after some more bytes */
+    uint64_t safe_told; /* the worker knows of it */
+    size_t safe_bytes; /* taken since safe_next was set */
     uint64_t end;      /* last sequence, once the end is known; else 0 */
     int64_t expires_ms; /* of an ended log; 0: live */
     struct link_route worker; /* who sends */

@@ -193,7 +193,7 @@ TEST(relay_passes_events_on_and_confirms_them)
     EXPECT_EQ(fence(1, false), 1);
     events(1, 1, 3);
     expect_published(1, 3, 1001); /* the broker's ms, not the worker's */
-    expect_mark(WIRE_EVENTS_DURABLE, 3); /* memory is all there is for it */
+    expect_mark(WIRE_EVENTS_RECEIVED, 3); /* the worker may have to repeat it */
     events(1, 4, 1);
     expect_published(4, 1, 1001);
     stop();
@@ -223,7 +223,7 @@ TEST(relay_takes_repeats_once_and_asks_for_what_is_missing)
     events(1, 1, 2);
     expect_published(1, 2, 1001);
     events(1, 1, 2); /* a repeat: confirmed, not shown again */
-    expect_mark(WIRE_EVENTS_DURABLE, 2);
+    expect_mark(WIRE_EVENTS_RECEIVED, 2);
     events(1, 5, 1);
     expect_mark(WIRE_EVENTS_FROM, 3);
     events(1, 2, 3); /* 2 is known: 3 and 4 are taken */
@@ -335,7 +335,7 @@ TEST(relay_ends_a_log_for_the_desk)
     struct brk_note *n = hear_note(BRK_NOTE_CLOSED);
     EXPECT_EQ(n->seq, 4);
     brk_note_destroy(&n);
-    expect_mark(WIRE_EVENTS_DURABLE, 2);
+    expect_mark(WIRE_EVENTS_RECEIVED, 2);
     events(1, 3, 1); /* too late */
     events(2, 5, 1); /* after the end */
     expect_mark(WIRE_EVENTS_DURABLE, 4);
@@ -467,5 +467,46 @@ TEST(relay_says_when_it_knows_no_log)
     link_pipe_send(g.journal, m);
     brk_log_destroy(&ask);
     expect_end(&(struct want_end){0, 0, false, false});
+    stop();
+}
+
+/* Of a run that is not stored the worker keeps the tail, for a broker that
+ * dies; never much, for nothing will ever make room. */
+TEST(relay_leaves_the_tail_of_a_run_not_stored_with_its_worker)
+{
+    start();
+    fence(1, false);
+    for (uint64_t seq = 1; seq < 1200; seq += 300) { /* some 3 KB each */
+        events(1, seq, 300);
+        expect_mark(WIRE_EVENTS_RECEIVED, seq + 299);
+    }
+    expect_mark(WIRE_EVENTS_DURABLE, 600);
+    events(1, 1201, 1000); /* much at once is not kept at all */
+    expect_mark(WIRE_EVENTS_DURABLE, 2200);
+    events(1, 2201, 2);
+    expect_mark(WIRE_EVENTS_RECEIVED, 2202);
+    struct brk_note *n = brk_note_new(BRK_NOTE_ENDED, &g.run, &g.thread);
+    n->attempt = 1;
+    n->seq = 2202;
+    link_pipe_send(g.desk, n);
+    expect_mark(WIRE_EVENTS_DURABLE, 2202);
+    stop();
+}
+
+TEST(relay_goes_on_with_a_run_not_stored_where_its_worker_is)
+{
+    start();
+    subscribe();
+    struct brk_note *n = brk_note_new(BRK_NOTE_FENCE, &g.run, &g.thread);
+    n->attempt = 2;
+    n->adopt = true;
+    n->seq = 40; /* the first that its worker still has */
+    link_pipe_send(g.desk, n);
+    n = hear_note(BRK_NOTE_FENCED);
+    EXPECT_EQ(n->seq, 40);
+    brk_note_destroy(&n);
+    events(2, 40, 3);
+    expect_published(40, 3, 1); /* the ms too is its worker's */
+    expect_mark(WIRE_EVENTS_RECEIVED, 42);
     stop();
 }
