@@ -11,6 +11,7 @@
 #include "broker/ledger.h"
 #include "broker/relay.h"
 #include "broker/vault.h"
+#include "common/admin.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/proc.h"
@@ -21,6 +22,7 @@
 
 struct broker {
     struct brk_env env;
+    admin_t *admin;
     store_t *store; /* holds the lock of the active broker */
     struct brk_open open;
     struct brk_vault *vault;
@@ -62,7 +64,9 @@ static int serve(const conf_t *conf)
     };
     stat_set(STAT_START_TIME, clock_wall_ms() / 1000);
     int exit_code = 0;
-    if (take_over(&b, &err) && start(&b, &err)) {
+    if (admin_start(conf_str(conf, CONF_ADMIN_LISTEN), PROC_BROKER, &b.admin,
+                    &err) &&
+        take_over(&b, &err) && start(&b, &err)) {
         log_info("broker.ready", "listen=%s epoch=%u", b.env.base,
                  b.env.epoch);
         proc_ready(b.env.base);
@@ -153,6 +157,7 @@ static void stop(struct broker *b)
     brk_vault_destroy(&b->vault);
     store_runs_free(&b->open.rows, b->open.n);
     store_destroy(&b->store);
+    admin_stop(&b->admin);
 }
 
 /* Negative: waits for as long as it takes. */

@@ -259,13 +259,21 @@ static void notify_manager(void)
     close(fd);
 }
 
+static atomic_bool ready;
+
 void proc_ready(const char *addr)
 {
     must(addr != NULL && addr[0] != '\0');
+    atomic_store(&ready, true);
     printf("ready %s\n", addr);
     fflush(stdout);
     notify_manager();
     log_info("proc.ready", "addr=%s version=%s", LOG_Q(addr), LEAT_VERSION);
+}
+
+bool proc_is_ready(void)
+{
+    return atomic_load(&ready);
 }
 
 int proc_failed(const struct err *err)

@@ -42,6 +42,8 @@ void proc_term_ask(void);
  * Call once, when the process serves.
  */
 void proc_ready(const char *addr);
+/* Has it been called? From any thread. */
+bool proc_is_ready(void);
 
 /* Logs why the program could not start or go on, and returns 1 for main. */
 MUST_USE int proc_failed(const struct err *err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/admin.h"
 #include "common/id.h"
 #include "common/log.h"
 #include "common/proc.h"
@@ -50,7 +51,11 @@ static bool serve(const conf_t *c, struct err *err)
     name_worker(c, id, sizeof id);
     const struct desk_conf desk = {
         .conf = c, .registry = r, .broker = brokers[0], .worker_id = id};
-    bool ok = load_graphs(c, r, err) && wrk_desk_run(&desk, err);
+    admin_t *admin = NULL;
+    bool ok = admin_start(conf_str(c, CONF_ADMIN_LISTEN), PROC_WORKER, &admin,
+                          err) &&
+              load_graphs(c, r, err) && wrk_desk_run(&desk, err);
+    admin_stop(&admin);
     wrk_load_destroy(&r);
     return ok;
 }
