@@ -40,7 +40,8 @@ struct desk {
     bool ready;    /* WELCOME came once */
     bool draining; /* asked to stop */
     bool replaced; /* a node hangs: leave as soon as the broker knows */
-    int64_t beat_ms;
+    int64_t beat_ms;  /* next sign of life */
+    int64_t lease_ms; /* the broker's; 0 before WELCOME */
     int64_t drain_ms; /* then what runs is handed back */
     int64_t leave_ms; /* then the process ends in any case; 0: not set */
 };
@@ -275,11 +276,21 @@ static void on_done(struct desk *d, struct job *j)
 
 /* ---- the broker ------------------------------------------------------------------ */
 
+/* Several signs of life in each lease, whatever was configured here. */
+static int64_t beat_pause(const struct desk *d)
+{
+    int64_t pause = conf_ms(d->conf->conf, CONF_HEARTBEAT);
+    return d->lease_ms > 0 ? min_i64(pause, max_i64(1, d->lease_ms / 4))
+                           : pause;
+}
+
 static void on_welcome(struct desk *d, const struct link_in *in)
 {
     leat_view body = leat_view_of(in->body);
     int64_t window = leat_int(leat_get(body, "window"), 0);
     d->window = window > 0 ? (uint64_t)window : d->window;
+    d->lease_ms = max_i64(0, leat_int(leat_get(body, "lease_ms"), 0));
+    d->beat_ms = min_i64(d->beat_ms, clock_mono_ms() + beat_pause(d));
     for (struct job *j = d->jobs; j != NULL; j = j->next) {
         if (j->ended) {
             say_end(d, j);
@@ -427,7 +438,7 @@ static void check_time(struct desk *d)
 {
     int64_t now = clock_mono_ms();
     if (now >= d->beat_ms) {
-        d->beat_ms = now + conf_ms(d->conf->conf, CONF_HEARTBEAT);
+        d->beat_ms = now + beat_pause(d);
         say(d, WIRE_HEARTBEAT, NULL, NULL);
         if (d->jobs != NULL) {
             say_busy(d);
