@@ -428,6 +428,8 @@ class Steps:
             config,
             stream_mode=MODES,
             subgraphs=subgraphs,
+            # as the server does: values and updates of the output's keys
+            output_keys=self.scenario.graphs["main"].get("output"),
             **self.run_options(step),
         ):
             ns, mode, payload = event if subgraphs else (None, *event)

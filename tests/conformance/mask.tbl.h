@@ -107,12 +107,25 @@ MASK(interrupt_order, BOTH, PY,
      "Python")
 
 /* --- values -------------------------------------------------------------- */
-MASK(output_schema, RECORDED, V14 | V17 | PY,
+MASK(output_schema, RECORDED, V14 | V17,
      "streaming.md 9, values/updates keys in server",
      "values and updates show the keys of the output schema only")
 MASK(interrupt_values, RECORDED, V14 | V17,
      "streaming.md 9, values at dynamic interrupt",
      "JS shows only __interrupt__, Python the state as well")
+
+/* --- events ----------------------------------------------------------------- */
+MASK(v2_left_out, BOTH, V14 | V17,
+     "streaming.md 6",
+     "hidden events are dropped; on_chain_stream of the root is the other "
+     "modes once more, that of nodes is Python's")
+MASK(v2_fields, BOTH, V14 | V17,
+     "streaming.md 6 and 9, parent_ids in events",
+     "parent_ids and the root's input at its end are Python's; versions, "
+     "ls_integration and tags in metadata as with messages")
+MASK(v2_chunk, RECORDED, V14 | V17,
+     "streaming.md 9, message chunk type",
+     "a chunk has the type `ai` in JS")
 
 /* --- messages ------------------------------------------------------------ */
 MASK(message_namespace, RECORDED, V14,
@@ -126,8 +139,8 @@ MASK(message_fields, BOTH, V14 | V17 | PY,
 MASK(message_metadata, BOTH, V14 | V17 | PY,
      "streaming.md 4 and 9, metadata tags",
      "JS: empty tags, graph:step tags and name for node output, versions, "
-     "ls_integration of the model's core; ls_provider names the recorder's "
-     "own model class; Python's library has checkpoint_ns (that of the "
+     "ls_integration of the model's core; in Python ls_provider names "
+     "the model's class; Python's library has checkpoint_ns (that of the "
      "graph) and checkpoint_id only where a model or a config put them")
 MASK(tool_error_text, RECORDED, V14 | V17,
      "engine.md 11.5",
@@ -148,6 +161,10 @@ MASK(state_transient, BOTH, PY,
      "engine.md 9, values",
      "Python's get_state takes what finished tasks wrote for one step "
      "(topic, ephemeral, any) away again")
+MASK(state_writes, BOTH, PY,
+     "engine.md 1.3",
+     "what an update and a run wrote under one task comes in the order of "
+     "their indexes or, from Python's saver in memory, as it came")
 MASK(state_error, RECORDED, V14 | V17,
      "streaming.md 9, get_state with error task",
      "{message, name} in JS, Python's repr")

@@ -150,8 +150,7 @@ static void trim_tags(tree *metadata)
 
 static bool trim_metadata(struct mask_event *e)
 {
-    static const char *const own[] = {"versions", "lc_versions",
-                                      "ls_provider"};
+    static const char *const own[] = {"versions", "lc_versions"};
     tree *metadata = tree_at(e->payload, 1);
     if (strcmp(e->mode, "messages") != 0) {
         return false;
@@ -161,6 +160,7 @@ static bool trim_metadata(struct mask_event *e)
         tree_drop(metadata, own[i]);
     }
     if (e->mask->library == PY) {
+        tree_drop(metadata, "ls_provider");
         tree_drop(metadata, "checkpoint_ns");
         tree_drop(metadata, "checkpoint_id");
     }

@@ -33,8 +33,13 @@ static bool trim_configs(struct mask_event *e)
 
 static void trim_state(struct mask *m, tree *state)
 {
-    (void)m;
-    only_configurable(tree_get(state, "config"));
+    tree *config = tree_get(state, "config");
+    tree *configurable = tree_get(config, "configurable");
+    only_configurable(config);
+    if (m->library == PY && tree_is(tree_get(configurable, "checkpoint_ns"),
+                                    "")) { /* of no checkpoint: as asked */
+        tree_drop(configurable, "checkpoint_ns");
+    }
 }
 
 void mask_checkpoint_config(struct mask *m, tree *results)

@@ -57,6 +57,40 @@ static void drop_transient(const struct mask *m, tree *values)
     }
 }
 
+static void sort_by_text(tree *list)
+{
+    for (size_t i = 1; i < tree_count(list); i++) {
+        for (size_t k = i; k > 0; k--) {
+            char *a = tree_to_json(list->items[k - 1]);
+            char *b = tree_to_json(list->items[k]);
+            if (strcmp(a, b) > 0) {
+                tree *swap = list->items[k];
+                list->items[k] = list->items[k - 1];
+                list->items[k - 1] = swap;
+            }
+            free(a);
+            free(b);
+        }
+    }
+}
+
+static void sort_results(struct mask *m, tree *state)
+{
+    (void)m;
+    const tree *tasks = tree_get(state, "tasks");
+    for (size_t i = 0; i < tree_count(tasks); i++) {
+        const tree *result = tree_get(tree_at(tasks, i), "result");
+        for (size_t k = 0; k < tree_count(result); k++) {
+            sort_by_text(tree_get(tree_at(result, k), "$writes"));
+        }
+    }
+}
+
+void mask_state_writes(struct mask *m, tree *results)
+{
+    mask_states(m, results, sort_results);
+}
+
 static void durable_values(struct mask *m, tree *state)
 {
     drop_transient(m, tree_get(state, "values"));

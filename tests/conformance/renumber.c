@@ -133,18 +133,27 @@ static void renumber(struct numbers *n, tree *t)
     }
 }
 
+static void forget(struct numbers *n)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        free(n->ids[i]);
+    }
+    free(n->ids);
+    *n = (struct numbers){0};
+}
+
 void compare_renumber(tree *results)
 {
     struct numbers n = {0};
     for (size_t i = 0; i < tree_count(results); i++) {
         tree *step = tree_take(tree_at(results, i), "step");
+        if (tree_get(tree_at(results, i), "v2") != NULL) {
+            forget(&n); /* was recorded and numbered by itself */
+        }
         renumber(&n, tree_at(results, i));
         if (step != NULL) {
             tree_set(tree_at(results, i), "step", step);
         }
     }
-    for (size_t i = 0; i < n.count; i++) {
-        free(n.ids[i]);
-    }
-    free(n.ids);
+    forget(&n);
 }

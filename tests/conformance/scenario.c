@@ -509,9 +509,15 @@ tree *scenario_run_events(const tree *trace)
     step_init(&step);
     tree_set(step.out, "events", tree_list());
     step.host.emit = on_event;
-    step.request.modes = GRAPH_MODE_EVENTS;
+    /* recorded together with messages, which gives all of them an id */
+    step.request.modes = GRAPH_MODE_EVENTS | GRAPH_MODE_MESSAGES;
     run(&step);
     tree *events = tree_take(step.out, "events");
+    for (size_t i = tree_count(events); i > 0; i--) {
+        if (!tree_is(tree_at(tree_at(events, i - 1), 1), "events")) {
+            tree_drop_at(events, i - 1);
+        }
+    }
     step_fini(&step);
     tree_destroy(&step.out);
     tree_destroy(&spec);

@@ -411,23 +411,30 @@ static leat_value *follow_label(leat_view map, leat_view label)
                                                : leat_value_of(label);
 }
 
+static leat_value *lost(leat_context *ctx)
+{
+    return leat_fail(ctx, "ValueError",
+                     "Branch did not return a valid destination");
+}
+
 /* NULL after leat_fail() when a label is not in the map. */
 static leat_value *follow_map(leat_context *ctx, leat_view map,
                               leat_view where)
 {
-    bool list = leat_type_of(where) == LEAT_LIST;
-    size_t n = list ? leat_count(where) : 1, done = 0;
+    if (leat_type_of(where) != LEAT_LIST) {
+        leat_value *one = follow_label(map, where);
+        return one != NULL ? one : lost(ctx);
+    }
+    size_t n = leat_count(where), done = 0;
     leat_value **items = base_zalloc((n + 1) * sizeof *items);
-    for (; done < n; done++) {
-        leat_view label = list ? leat_at(where, (long)done) : where;
-        items[done] = follow_label(map, label);
+    while (done < n) {
+        items[done] = follow_label(map, leat_at(where, (long)done));
         if (items[done] == NULL) {
-            leat_fail(ctx, "ValueError",
-                      "Branch did not return a valid destination");
             break;
         }
+        done++;
     }
-    leat_value *out = done == n ? leat_new_list(n, items) : NULL;
+    leat_value *out = done == n ? leat_new_list(n, items) : lost(ctx);
     while (out == NULL && done > 0) {
         leat_drop(items[--done]);
     }

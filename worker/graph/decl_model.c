@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MODEL_NAME "ScriptedChatModel"
+
 static char *text_dup(leat_view v)
 {
     leat_text t = leat_string(v);
@@ -133,6 +135,19 @@ static char **read_tags(leat_view op, leat_view model)
     return tags;
 }
 
+/* A model's name without "Chat" in front: what readers see of who made it. */
+static char *read_provider(leat_view model)
+{
+    char *name = text_dup(leat_get(model, "name"));
+    if (name == NULL) {
+        return base_strdup(MODEL_NAME);
+    }
+    if (strncmp(name, "Chat", 4) == 0) {
+        memmove(name, name + 4, strlen(name + 4) + 1);
+    }
+    return name;
+}
+
 /* The model's own answer to `messages`; NULL: cancelled. */
 static leat_value *answer(leat_context *ctx, leat_view op, leat_view messages)
 {
@@ -140,11 +155,11 @@ static leat_value *answer(leat_context *ctx, leat_view op, leat_view messages)
     leat_view response = pick_response(model, messages);
     bool whole = !leat_bool(leat_get(model, "streaming"), true);
     char **tags = read_tags(op, model);
-    char *name = text_dup(leat_get(model, "name"));
+    char *provider = read_provider(model);
     char *id = text_dup(leat_get(response, "id"));
     struct leat_model_spec spec = {
-        .name = name != NULL ? name : "ScriptedChatModel",
-        .provider = "scripted",
+        .name = MODEL_NAME,
+        .provider = provider,
         .id = id,
         .tags = (const char *const *)tags,
         .no_stream = whole,
@@ -161,7 +176,7 @@ static leat_value *answer(leat_context *ctx, leat_view op, leat_view messages)
         free(tags[i]);
     }
     free(tags);
-    free(name);
+    free(provider);
     free(id);
     return message;
 }
