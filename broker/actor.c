@@ -8,6 +8,7 @@
 
 #include <czmq.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/base.h"
@@ -23,9 +24,10 @@ struct brk_actor {
     void *arg;
     zactor_t *thread;
     zsock_t *control; /* the thread's end */
-    bool ready;       /* set by the thread before its first signal */
+    _Atomic bool ready; /* set by the thread before its first signal */
+    _Atomic bool ended; /* the last that the thread writes */
     bool asked;
-    struct err err;
+    struct err err;     /* of a start that failed */
 };
 
 static void thread_main(zsock_t *control, void *arg);
@@ -42,9 +44,10 @@ struct brk_actor *brk_actor_new(const char *name, brk_actor_fn *body, void *arg,
     self->arg = arg;
     self->thread = zactor_new(thread_main, self);
     must(self->thread != NULL);
-    if (self->ready) {
+    if (atomic_load(&self->ready)) {
         return self;
     }
+    must(atomic_load(&self->ended));
     if (self->err.code == ERR_NONE) {
         (void)err_set(&self->err, ERR_INTERNAL, "it ended at once");
     }
@@ -63,6 +66,7 @@ void brk_actor_destroy(struct brk_actor **p)
     }
     check_magic(self, ACTOR_MAGIC);
     zactor_destroy(&self->thread);
+    must(atomic_load(&self->ended));
     self->magic = 0;
     free(self);
     *p = NULL;
@@ -71,15 +75,15 @@ void brk_actor_destroy(struct brk_actor **p)
 void brk_actor_ready(struct brk_actor *self)
 {
     check_magic(self, ACTOR_MAGIC);
-    must(!self->ready);
-    self->ready = true;
+    must(!atomic_load(&self->ready));
+    atomic_store(&self->ready, true);
     zsock_signal(self->control, 0);
 }
 
 void brk_actor_failed(struct brk_actor *self, const struct err *err)
 {
     check_magic(self, ACTOR_MAGIC);
-    must(!self->ready);
+    must(!atomic_load(&self->ready));
     self->err = *err;
 }
 
@@ -108,8 +112,10 @@ static void thread_main(zsock_t *control, void *arg)
     self->control = control;
     (void)pthread_setname_np(pthread_self(), self->name);
     self->body(self, self->arg);
-    if (!self->ready) {
+    log_debug("actor.ended", "name=%s", self->name);
+    bool was_ready = atomic_load(&self->ready);
+    atomic_store(&self->ended, true); /* its maker may free it from now on */
+    if (!was_ready) {
         zsock_signal(control, 1);
     }
-    log_debug("actor.ended", "name=%s", self->name);
 }

@@ -32,7 +32,8 @@ struct brk_desk {
     const struct brk_env *env;
     struct link_pipe *relay;
     struct link_pipe *ledger;
-    struct brk_actor *actor;
+    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *self;  /* the same for the thread */
     struct brk_core *core;
     link_t *gateways;
     link_t *workers;
@@ -120,7 +121,7 @@ static void desk_main(struct brk_actor *actor, void *arg)
     if (!open_links(d, &err)) {
         brk_actor_failed(actor, &err);
     } else {
-        d->actor = actor; /* the maker sets the same once it returns */
+        d->self = actor;
         brk_actor_ready(actor);
         while (!brk_actor_asked(actor)) {
             turn(d, true);
@@ -172,7 +173,7 @@ static void wait_for_work(struct brk_desk *d, bool taking)
 {
     zmq_pollitem_t *items = d->items;
     memset(items, 0, sizeof d->items);
-    brk_actor_item(d->actor, &items[ITEM_STOP]);
+    brk_actor_item(d->self, &items[ITEM_STOP]);
     link_pipe_item(d->relay, &items[ITEM_RELAY]);
     link_pipe_item(d->ledger, &items[ITEM_LEDGER]);
     link_items(d->workers, &items[ITEM_WORKERS]);

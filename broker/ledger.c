@@ -31,7 +31,8 @@ struct brk_ledger {
     uint32_t magic;
     const struct brk_env *env;
     struct link_pipe *desk;
-    struct brk_actor *actor;
+    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *self;  /* the same for the thread */
     store_t *store;
     struct brk_batch *group[GROUP_BATCHES];
     size_t n;
@@ -104,7 +105,7 @@ static void ledger_main(struct brk_actor *actor, void *arg)
 {
     struct brk_ledger *l = arg;
     check_magic(l, LEDGER_MAGIC);
-    l->actor = actor;
+    l->self = actor;
     struct err err = ERR_INIT;
     struct store_conf conf = {
         .url = conf_str(l->env->conf, CONF_STORE),
@@ -159,7 +160,7 @@ static void commit_group(struct brk_ledger *l)
             }
         }
     }
-    if (brk_actor_asked(l->actor) && l->away) {
+    if (brk_actor_asked(l->self) && l->away) {
         return; /* not known to be committed: nobody is told so */
     }
     for (size_t b = 0; b < l->n; b++) {
@@ -234,10 +235,10 @@ static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
 static bool pause_for(struct brk_ledger *l, int64_t *ms)
 {
     zmq_pollitem_t item;
-    brk_actor_item(l->actor, &item);
+    brk_actor_item(l->self, &item);
     (void)zmq_poll(&item, 1, (long)*ms);
     *ms = min_i64(*ms * 2, PAUSE_MS_MAX);
-    return !brk_actor_asked(l->actor);
+    return !brk_actor_asked(l->self);
 }
 
 static bool is_own_fault(enum err_code code)

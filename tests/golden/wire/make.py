@@ -110,7 +110,9 @@ golden(10, "RUN_SUBMIT", {
     "after_ms": 1500, "stored": True, "temporary": False, "watched": True,
     "created_at": "2026-01-02T03:04:05.678901+00:00",
     "kwargs": {"input": {"text": "Grüße"}, "stream_mode": ["values"]},
-    "metadata": {"graph_id": "agent"}, "again": False}, tag=6, **RT)
+    "metadata": {"graph_id": "agent"}, "thread_make": True,
+    "thread_config": {"tags": ["t"]}, "owner": "ada", "again": False},
+    tag=6, **RT)
 golden(11, "RUN_ACCEPTED", {"status": "pending"}, tag=6, **R)
 golden(12, "RUN_FORGET", **R)
 golden(13, "RUN_WATCH", tag=8, **R)
