@@ -18,6 +18,8 @@
 #include "worker/saver.h"
 
 #define EXEC_MAGIC LEAT_MAGIC(0x65780001)
+/* The library whose behaviour the engine has. */
+#define LANGGRAPH_VERSION "1.2.11"
 #define STACK_BYTES ((size_t)512 << 10)
 
 struct exec {
@@ -91,11 +93,12 @@ static leat_value *metadata_of(const struct attempt *a)
     leat_view config = leat_get(leat_get(a->kwargs, "config"), "metadata");
     leat_view run = leat_get(a->start, "metadata");
     leat_value *own = leat_pack(
-        "{s:v, s:v, s:s, s:s, s:i, s:s}", "graph_id",
+        "{s:v, s:v, s:s, s:s, s:i, s:s, s:s, s:s, s:n}", "graph_id",
         leat_get(a->start, "graph_id"), "assistant_id",
         leat_get(a->start, "assistant_id"), "run_id", a->run, "thread_id",
-        a->thread, "run_attempt", (int)a->job->attempt, "langgraph_host",
-        "self-hosted");
+        a->thread, "run_attempt", (int)a->job->attempt, "langgraph_version",
+        LANGGRAPH_VERSION, "langgraph_plan", "developer", "langgraph_host",
+        "self-hosted", "langgraph_api_url");
     leat_view server = leat_view_of(own);
     leat_view none = {NULL, NULL};
     leat_writer *w = leat_writer_new();
