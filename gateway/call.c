@@ -120,7 +120,6 @@ struct gw_call *gw_call_new(struct gw_calls *cs, const struct gw_ask *ask,
     c->seq = ask->seq;
     c->body = leat_hold(ask->body);
     c->ticket = ticket;
-    c->reader = ask->reader;
     c->timer.kind = GW_TIMER_CALL;
     cs->slots[cs->next] = c;
     cs->next = (cs->next + 1) % cs->room;

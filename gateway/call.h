@@ -15,7 +15,7 @@
 
 struct gw_stream;
 
-/* A question. Everything is borrowed until it is answered, but the reader. */
+/* A question. Everything is borrowed until it is answered. */
 struct gw_ask {
     enum wire_type type;
     struct id run;
@@ -24,8 +24,6 @@ struct gw_ask {
     uint64_t seq;
     const leat_value *body;    /* packed; NULL: none */
     int64_t wait_ms;           /* for the answer, then ERR_UNAVAILABLE */
-    struct gw_stream *reader;  /* RUN_SUBMIT: listens from the first event.
-                                  The hub's from now on; freed on failure */
 };
 
 /* What the HTTP thread sleeps on, and where the answer is put. */
@@ -51,7 +49,7 @@ void gw_ticket_fail(struct gw_ticket *t, const struct err *err);
 
 struct gw_call {
     uint32_t tag;              /* the top bit is set in tags of calls */
-    bool sent;
+    bool again;                /* a run kept in memory, after a restart */
     uint8_t type;              /* enum wire_type */
     struct id run;
     struct id thread;
@@ -59,7 +57,7 @@ struct gw_call {
     uint64_t seq;
     leat_value *body;
     struct gw_ticket *ticket;  /* NULL: nobody waits */
-    struct gw_stream *reader;
+    struct gw_stream *reader;  /* of a submit: who is answered; NULL: left */
     int64_t deadline_ms;
     struct gw_timer timer;
 };

@@ -34,6 +34,14 @@
 /* ---- streams
  * ------------------------------------------------------------------- */
 
+/* A client that only waits for a plain answer is no stream to count. */
+static void count_stream(const struct gw_stream *s, int64_t n)
+{
+    if (s->kind != GW_STREAM_DONE) {
+        stat_add(STAT_OPEN_STREAMS, n);
+    }
+}
+
 static void retire(struct hub *hub, struct gw_stream *s)
 {
     gw_timer_clear(&hub->timers, &s->timer);
@@ -46,7 +54,7 @@ static void retire(struct hub *hub, struct gw_stream *s)
         hub->streams = s->all_next;
     }
     if (s->fd >= 0) {
-        stat_add(STAT_OPEN_STREAMS, -1);
+        count_stream(s, -1);
     }
     gw_stream_destroy(&s);
 }
@@ -59,12 +67,15 @@ static void leave(struct hub *hub, struct gw_stream *s)
         return;
     }
     bool attached = s->fd >= 0;
+    if (s->call_tag != 0) {
+        gw_hub_call_reader_left(hub, s->call_tag);
+    }
     gw_hub_run_leave(&hub->runs, s);
     gw_stream_move(s, GW_STREAM_LEFT);
     if (attached) {
         (void)close(s->fd);
         s->fd = -1;
-        stat_add(STAT_OPEN_STREAMS, -1);
+        count_stream(s, -1);
     }
     gw_hub_mark_stream(hub, s);
 }
@@ -115,7 +126,7 @@ static void on_blocked(struct hub *hub, struct gw_stream *s)
 
 static void write_stream(struct hub *hub, struct gw_stream *s)
 {
-    if (s->fd < 0) {
+    if (s->fd < 0 || s->held) {
         return;
     }
     switch (gw_stream_flush(s, hub->now_ms)) {
@@ -146,7 +157,10 @@ void gw_hub_reader_gone(struct hub *hub, struct gw_stream *s)
     if (s->state == GW_STREAM_LEFT) {
         return;
     }
-    if (s->cancel_on_leave && s->group != NULL && !s->group->run->ended) {
+    if (s->held && s->cancel_on_leave) {
+        gw_hub_call_forget(hub, s->call_tag);
+    } else if (s->cancel_on_leave && s->group != NULL &&
+               !s->group->run->ended) {
         log_info("run.cancel", "run=%s why=\"its reader left\"",
                  ID_TEXT(&s->run));
         gw_hub_call_cancel(hub, &s->run);
@@ -213,8 +227,8 @@ static void on_attach(struct hub *hub, struct gw_stream *s, int fd)
     s->handed = true;
     s->fd = fd;
     s->moved_ms = hub->now_ms;
-    stat_inc(STAT_STREAMS);
-    stat_add(STAT_OPEN_STREAMS, 1);
+    stat_add(STAT_STREAMS, s->kind != GW_STREAM_DONE);
+    count_stream(s, 1);
     gw_stream_move(s, s->state == GW_STREAM_ENDED ? GW_STREAM_FINISHING
                                                   : GW_STREAM_OPEN);
     struct epoll_event e = {.events = EPOLLOUT | EPOLLRDHUP | EPOLLET,
@@ -249,18 +263,34 @@ static void on_drain(struct hub *hub)
     gw_uplink_goodbye(hub->uplink);
 }
 
+static void join(struct hub *hub, struct gw_stream *s)
+{
+    if (s->state == GW_STREAM_LEFT) {
+        return;
+    }
+    struct gw_run *r = gw_hub_run_require(&hub->runs, &s->run, &s->thread);
+    gw_hub_run_join(&hub->runs, r, s);
+}
+
 static void on_note(struct hub *hub, struct note *n)
 {
     switch (n->kind) {
     case NOTE_ASK:
         gw_hub_call_on_ask(hub, n->ask, n->ticket);
         break;
+    case NOTE_SUBMIT:
+        gw_hub_adopt(hub, n->stream);
+        on_attach(hub, n->stream, n->fd);
+        gw_hub_call_on_submit(hub, n->ask, n->stream);
+        leat_drop((leat_value *)(uintptr_t)n->ask->body);
+        free((void *)(uintptr_t)n->ask);
+        break;
     case NOTE_JOIN:
         gw_hub_adopt(hub, n->stream);
-        gw_hub_run_join(
-            &hub->runs,
-            gw_hub_run_require(&hub->runs, &n->stream->run, &n->stream->thread),
-            n->stream);
+        if (n->fd >= 0) {
+            on_attach(hub, n->stream, n->fd);
+        }
+        join(hub, n->stream);
         break;
     case NOTE_ATTACH:
         on_attach(hub, n->stream, n->fd);
@@ -344,9 +374,21 @@ bool gw_hub_find(hub_t *hub, const struct id *run, struct id *thread,
     return known || err_set(err, ERR_NOT_FOUND, "Run not found");
 }
 
-void gw_hub_join(hub_t *hub, struct gw_stream *reader)
+void gw_hub_submit(hub_t *hub, const struct gw_ask *ask,
+                   struct gw_stream *reader, int fd)
 {
-    put_note(hub, &(struct note){.kind = NOTE_JOIN, .stream = reader});
+    must(ask->type == WIRE_RUN_SUBMIT && reader->held && fd >= 0);
+    struct gw_ask *own = base_memdup(ask, sizeof(*ask));
+    own->body = leat_hold(ask->body);
+    put_note(hub,
+             &(struct note){
+                 .kind = NOTE_SUBMIT, .ask = own, .stream = reader, .fd = fd});
+}
+
+void gw_hub_join(hub_t *hub, struct gw_stream *reader, int fd)
+{
+    put_note(hub,
+             &(struct note){.kind = NOTE_JOIN, .stream = reader, .fd = fd});
 }
 
 void gw_hub_attach(hub_t *hub, struct gw_stream *reader, int fd)
@@ -392,9 +434,13 @@ leat_value *gw_hub_graphs(hub_t *hub)
 
 static void on_client(struct hub *hub, const struct epoll_event *e)
 {
+    if ((e->data.u64 & 1) != 0) { /* a line; pointers are even */
+        *hub->marks[e->data.u64 >> 1] = true;
+        return;
+    }
     struct gw_stream *s = e->data.ptr;
     if (s == NULL || s->state == GW_STREAM_LEFT) {
-        return; /* the box or a line: looked at in every turn */
+        return; /* the box: looked at in every turn */
     }
     if ((e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
         gw_hub_reader_gone(hub, s);
@@ -453,7 +499,7 @@ static void *hub_main(void *arg)
         turn(hub, wait_ms);
         bool left = gw_uplink_pump(hub->uplink);
         wait_ms = gw_timers_wait_ms(&hub->timers, clock_mono_ms(), IDLE_MS);
-        if (hub->more || gw_uplink_pending(hub->uplink)) {
+        if (hub->more || gw_uplink_is_marked(hub->uplink)) {
             wait_ms = 0;
         } else if (left) {
             wait_ms = min_i64(wait_ms, PUMP_MS);
@@ -466,20 +512,21 @@ static void *hub_main(void *arg)
  * ---------------------------------------------------------------------------
  */
 
-static void watch_fd(struct hub *hub, int fd)
+static void watch_fd(struct hub *hub, int fd, uint64_t data)
 {
-    struct epoll_event e = {.events = EPOLLIN};
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = data};
     must(epoll_ctl(hub->epoll, EPOLL_CTL_ADD, fd, &e) == 0);
 }
 
 static void watch_fds(struct hub *hub)
 {
-    int fds[256];
+    struct gw_uplink_fd fds[COUNT_OF(hub->marks)];
     size_t n = gw_uplink_fds(hub->uplink, fds, COUNT_OF(fds));
     for (size_t i = 0; i < n; i++) {
-        watch_fd(hub, fds[i]);
+        hub->marks[i] = fds[i].mark;
+        watch_fd(hub, fds[i].fd, i << 1 | 1);
     }
-    watch_fd(hub, mbox_fd(hub->box));
+    watch_fd(hub, mbox_fd(hub->box), 0);
 }
 
 hub_t *gw_hub_new(const conf_t *conf, const struct gw_hub_notes *notes,

@@ -36,9 +36,8 @@ void gw_hub_destroy(hub_t **hub);
 
 /*
  * Asks and sleeps until the answer is here. False with what the broker
- * refused, or ERR_UNAVAILABLE when it did not answer in time. A run whose
- * submit failed is never started. On success the caller owns answer->body,
- * and a reader that was given must be attached or abandoned.
+ * refused, or ERR_UNAVAILABLE when it did not answer in time. On success the
+ * caller owns answer->body.
  */
 struct gw_answer {
     struct wire_head head;
@@ -54,8 +53,19 @@ MUST_USE bool gw_hub_ask(hub_t *hub, const struct gw_ask *ask,
 MUST_USE bool gw_hub_find(hub_t *hub, const struct id *run, struct id *thread,
                           struct err *err);
 
-/* The reader listens to its run from now on. */
-void gw_hub_join(hub_t *hub, struct gw_stream *reader);
+/*
+ * Submits a run whose client, the reader, has left its HTTP thread: the hub
+ * owns reader and socket from now on. The reader listens from the run's first
+ * event on (not a DONE: that one is finished by its head). It gets its head
+ * when the run is committed, or else an error of its own, and then the run is
+ * never started.
+ */
+void gw_hub_submit(hub_t *hub, const struct gw_ask *ask,
+                   struct gw_stream *reader, int fd);
+
+/* The reader listens to its run from now on. With a socket the hub owns both;
+ * -1: it is attached or abandoned later. */
+void gw_hub_join(hub_t *hub, struct gw_stream *reader, int fd);
 /* Gives the reader its socket; the hub owns both from now on. */
 void gw_hub_attach(hub_t *hub, struct gw_stream *reader, int fd);
 /* There will be no socket. */

@@ -9,9 +9,11 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
+#include "gateway/reply.h"
 
 #define SUBMIT_AGAIN_MS 1000
 #define CANCEL_WAIT_MS 30000
+#define REFUSAL_MAX ((size_t)256 << 10)
 #define WATCH_TAG 1 /* of every RUN_WATCH; the answer's head names the run */
 
 /* ---- calls
@@ -37,9 +39,7 @@ static void say(struct hub *hub, struct gw_call *c)
                           .run = c->run,
                           .thread = c->thread,
                           .seq = c->seq};
-    if (gw_uplink_send(hub->uplink, line_of(c->type), &h, leat_hold(c->body))) {
-        c->sent = true;
-    }
+    (void)gw_uplink_send(hub->uplink, line_of(c->type), &h, leat_hold(c->body));
 }
 
 static void set_timer(struct hub *hub, struct gw_call *c)
@@ -89,26 +89,56 @@ static void forget_submit(struct hub *hub, struct gw_run *r)
 /* Before the submit goes out: whoever waits for the run listens already. */
 static void begin_run(struct hub *hub, struct gw_call *c)
 {
-    if (c->reader == NULL && !is_kept(c)) {
+    bool listens = c->reader->kind != GW_STREAM_DONE;
+    if (!listens && !is_kept(c)) {
         return;
     }
     struct gw_run *r = gw_hub_run_require(&hub->runs, &c->run, &c->thread);
     if (is_kept(c)) {
         keep_submit(r, c);
     }
-    if (c->reader != NULL) {
+    if (listens) {
         gw_hub_run_begin(&hub->runs, r);
-        gw_hub_adopt(hub, c->reader);
         gw_hub_run_join(&hub->runs, r, c->reader);
     }
 }
 
+static void refuse_reader(struct hub *hub, struct gw_stream *s,
+                          const struct err *err)
+{
+    struct buf text;
+    buf_init(&text, REFUSAL_MAX);
+    gw_hub_run_leave(&hub->runs, s);
+    must(gw_reply_error(err, s->headers, &text));
+    struct gw_chunk *c = gw_chunk_of(false, text.data, text.len);
+    gw_stream_refuse(s, c);
+    gw_chunk_drop(&c);
+    buf_fini(&text);
+    int status = err_status(err->code);
+    if (status >= 500) {
+        log_error("submit.failed", "run=%s status=%d error=%s",
+                  ID_TEXT(&s->run), status, LOG_Q(err->text));
+    }
+    stat_inc(status >= 500 ? STAT_HTTP_5XX : STAT_HTTP_4XX);
+    gw_hub_mark_stream(hub, s);
+}
+
+static void accept_reader(struct hub *hub, struct gw_stream *s)
+{
+    stat_inc(STAT_HTTP_2XX);
+    gw_stream_release(s);
+    if (s->kind == GW_STREAM_DONE) {
+        gw_stream_finish(s);
+    }
+    gw_hub_mark_stream(hub, s);
+}
+
 static void fail_call(struct hub *hub, struct gw_call *c, const struct err *err)
 {
-    struct gw_run *r = gw_hub_run_get(&hub->runs, &c->run);
-    if (c->type == WIRE_RUN_SUBMIT && c->reader != NULL) {
-        gw_hub_drop_reader(hub, c->reader);
+    if (c->reader != NULL) {
+        refuse_reader(hub, c->reader, err);
     }
+    struct gw_run *r = gw_hub_run_get(&hub->runs, &c->run);
     if (c->type == WIRE_RUN_SUBMIT && r != NULL) {
         r->ended = true; /* there is no run */
         forget_submit(hub, r);
@@ -123,7 +153,7 @@ static void give_up(struct hub *hub, struct gw_call *c, const char *why)
 {
     struct err err = ERR_INIT;
     (void)err_set(&err, ERR_UNAVAILABLE, "%s", why);
-    if (c->type == WIRE_RUN_SUBMIT && c->ticket != NULL) {
+    if (c->type == WIRE_RUN_SUBMIT && !c->again) {
         struct wire_head h = {.type = WIRE_RUN_FORGET, .run = c->run};
         (void)gw_uplink_send(hub->uplink, GW_LINE_DESK, &h, NULL);
     }
@@ -144,38 +174,73 @@ static bool find_here(struct hub *hub, const struct gw_ask *ask,
     return true;
 }
 
-static void refuse(const struct gw_ask *ask, struct hub *hub,
-                   struct gw_ticket *ticket, const char *why)
+static struct gw_call *new_call(struct hub *hub, const struct gw_ask *ask,
+                                struct gw_ticket *ticket, struct err *err)
 {
-    struct err err = ERR_INIT;
-    (void)err_set(&err, ERR_UNAVAILABLE, "%s", why);
-    if (ask->reader != NULL) {
-        gw_hub_adopt(hub, ask->reader);
-        gw_hub_drop_reader(hub, ask->reader);
+    struct gw_call *c =
+        hub->draining ? NULL : gw_call_new(&hub->calls, ask, ticket);
+    if (c == NULL) {
+        (void)err_set(err, ERR_UNAVAILABLE,
+                      hub->draining
+                          ? "the gateway is stopping"
+                          : "too many questions to the broker are open");
+        return NULL;
     }
-    gw_ticket_fail(ticket, &err);
+    c->deadline_ms = hub->now_ms + ask->wait_ms;
+    return c;
 }
 
 void gw_hub_call_on_ask(struct hub *hub, const struct gw_ask *ask,
                         struct gw_ticket *ticket)
 {
+    struct err err = ERR_INIT;
     if (find_here(hub, ask, ticket)) {
         return;
     }
-    struct gw_call *c =
-        hub->draining ? NULL : gw_call_new(&hub->calls, ask, ticket);
+    struct gw_call *c = new_call(hub, ask, ticket, &err);
     if (c == NULL) {
-        refuse(ask, hub, ticket,
-               hub->draining ? "the gateway is stopping"
-                             : "too many questions to the broker are open");
+        gw_ticket_fail(ticket, &err);
         return;
-    }
-    c->deadline_ms = hub->now_ms + ask->wait_ms;
-    if (c->type == WIRE_RUN_SUBMIT) {
-        begin_run(hub, c);
     }
     say(hub, c);
     set_timer(hub, c);
+}
+
+void gw_hub_call_on_submit(struct hub *hub, const struct gw_ask *ask,
+                           struct gw_stream *reader)
+{
+    struct err err = ERR_INIT;
+    struct gw_call *c = new_call(hub, ask, NULL, &err);
+    if (c == NULL || reader->state == GW_STREAM_LEFT) {
+        if (c != NULL) {
+            gw_call_free(&hub->calls, c);
+        } else if (reader->state != GW_STREAM_LEFT) {
+            refuse_reader(hub, reader, &err);
+        }
+        return;
+    }
+    c->reader = reader;
+    reader->call_tag = c->tag;
+    begin_run(hub, c);
+    say(hub, c);
+    set_timer(hub, c);
+}
+
+void gw_hub_call_reader_left(struct hub *hub, uint32_t tag)
+{
+    struct gw_call *c = gw_call_get(&hub->calls, tag);
+    if (c != NULL) {
+        c->reader = NULL;
+    }
+}
+
+void gw_hub_call_forget(struct hub *hub, uint32_t tag)
+{
+    struct gw_call *c = gw_call_get(&hub->calls, tag);
+    if (c != NULL) {
+        c->reader = NULL;
+        give_up(hub, c, "its reader left");
+    }
 }
 
 void gw_hub_call_on_timer(struct hub *hub, struct gw_call *c)
@@ -275,7 +340,7 @@ static void on_refused(struct hub *hub, const struct link_in *in)
     }
     struct err err = ERR_INIT;
     gw_call_refusal(leat_view_of(in->body), &err);
-    if (c->type == WIRE_RUN_SUBMIT && c->ticket == NULL) {
+    if (c->again) {
         log_error("run.refused", "run=%s error=%s", ID_TEXT(&c->run),
                   LOG_Q(err.text));
         gw_hub_run_on_unknown(&hub->runs, &c->run);
@@ -294,6 +359,9 @@ static void on_answer(struct hub *hub, struct link_in *in)
     if (c->ticket != NULL) {
         gw_ticket_answer(c->ticket, &in->head, in->body);
         in->body = NULL;
+    }
+    if (c->reader != NULL) {
+        accept_reader(hub, c->reader);
     }
     end_call(hub, c);
 }
@@ -390,6 +458,7 @@ static void submit_again(struct hub *hub)
                              .body = r->submit};
         struct gw_call *c = gw_call_new(&hub->calls, &ask, NULL);
         if (c != NULL) {
+            c->again = true;
             c->deadline_ms = INT64_MAX;
             say(hub, c);
             set_timer(hub, c);

@@ -17,6 +17,7 @@
 
 enum note_kind {
     NOTE_ASK,
+    NOTE_SUBMIT,
     NOTE_JOIN,
     NOTE_ATTACH,
     NOTE_ABANDON,
@@ -29,7 +30,8 @@ enum note_kind {
 struct note {
     enum note_kind kind;
     int fd;
-    const struct gw_ask *ask;  /* the asker sleeps until it is answered */
+    const struct gw_ask *ask;  /* the asker sleeps until it is answered; of a
+                                  submit it and its body are the hub's */
     struct gw_ticket *ticket;
     struct gw_stream *stream;
     size_t len;
@@ -50,6 +52,7 @@ struct hub {
     int64_t stall_ms;
     mbox_t *box;
     gw_uplink_t *uplink;
+    bool *marks[256];          /* of the uplink's lines, by epoll's data */
     struct gw_timers timers;
     struct gw_timer tick;
     struct gw_runs runs;

@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "gateway/auth.h"
 #include "gateway/gate.h"
+#include "gateway/reply.h"
 #include "gateway/stores.h"
 
 /* A body must arrive in this time, plus what so many bytes a second take. */
@@ -43,6 +43,7 @@ void gw_req_init(struct gw_req *r, struct gw_app *app,
                          .conn = conn,
                          .owner = "",
                          .noted_fd = -1,
+                         .carry_fd = -1,
                          .started_us = clock_mono_us()};
     buf_init(&r->headers, HEAD_MAX);
 }
@@ -374,66 +375,23 @@ void gw_req_add_header(struct gw_req *r, const char *name, const char *fmt, ...)
     must(ok);
 }
 
-static const char *reason(int status)
+/* The headers of every answer and those added to this one. */
+static const char *all_headers(const struct gw_req *r, struct buf *out)
 {
-    static const struct {
-        int status;
-        const char *text;
-    } reasons[] = {
-        {200, "OK"},
-        {202, "Accepted"},
-        {204, "No Content"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {409, "Conflict"},
-        {413, "Content Too Large"},
-        {422, "Unprocessable Content"},
-        {429, "Too Many Requests"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-    };
-    for (size_t i = 0; i < COUNT_OF(reasons); i++) {
-        if (reasons[i].status == status) {
-            return reasons[i].text;
-        }
-    }
-    return "Status";
+    must(gw_auth_cors(r, out) &&
+         buf_append(out, r->headers.data, r->headers.len));
+    return buf_text(out);
 }
 
-static bool put_date(struct buf *out)
+/* The whole answer, with the headers added so far. */
+static void put_reply(const struct gw_req *r, struct gw_reply *reply,
+                      struct buf *out)
 {
-    time_t now = (time_t)(clock_wall_us() / 1000000);
-    struct tm tm;
-    char text[64];
-    if (gmtime_r(&now, &tm) == NULL ||
-        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0) {
-        return true;
-    }
-    return buf_printf(out, "Date: %s\r\n", text);
-}
-
-#define LAST_ANSWER "Connection: close\r\n"
-
-/*
- * An answer in chunks ends the connection too, but must not say so: Node's
- * fetch takes the end of an announced close for the end of the body, so that
- * its user would never learn that a stream was cut. The time-out keeps it from
- * using the connection again.
- */
-#define LAST_CHUNKED "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n"
-
-static void put_head(struct gw_req *r, int status, const char *connection,
-                     struct buf *out)
-{
-    bool ok = buf_printf(out, "HTTP/1.1 %d %s\r\n", status, reason(status)) &&
-              put_date(out) && gw_auth_cors(r, out) &&
-              buf_append(out, r->headers.data, r->headers.len) &&
-              buf_puts(out, connection);
-    must(ok);
+    struct buf headers;
+    buf_init(&headers, HEAD_MAX);
+    reply->headers = all_headers(r, &headers);
+    must(gw_reply_write(reply, out));
+    buf_fini(&headers);
 }
 
 bool gw_req_reply(struct gw_req *r, int status, const char *type,
@@ -443,20 +401,14 @@ bool gw_req_reply(struct gw_req *r, int status, const char *type,
     struct buf out;
     buf_init(&out, REPLY_MAX);
     r->status = status;
-    put_head(r, status, LAST_ANSWER, &out);
-    bool has_body = strcmp(gw_req_method(r), "HEAD") != 0;
-    bool ok = true;
-    if (type != NULL) {
-        ok = buf_printf(&out, "Content-Type: %s\r\n", type);
-    }
-    if (status != 204) {
-        ok = ok && buf_printf(&out, "Content-Length: %zu\r\n", len);
-    }
-    ok = ok && buf_puts(&out, "\r\n");
-    if (has_body && len > 0) {
-        ok = ok && buf_append(&out, body, len);
-    }
-    must(ok);
+    struct gw_reply reply = {
+        .status = status,
+        .type = type,
+        .body = body,
+        .len = len,
+        .head_only = strcmp(gw_req_method(r), "HEAD") == 0,
+    };
+    put_reply(r, &reply, &out);
     if (mg_write(r->conn, out.data, out.len) < (int)out.len) {
         log_debug("http.gone", "status=%d", status);
     }
@@ -489,23 +441,21 @@ bool gw_req_json_take(struct gw_req *r, leat_value *v)
 
 void gw_req_error(struct gw_req *r, const struct err *err)
 {
-    must(r != NULL && err != NULL);
-    int status = err_status(err->code);
-    struct buf text;
-    buf_init(&text, HEAD_MAX);
-    bool ok = buf_puts(&text, "{\"detail\":") &&
-              json_write_string(err->text, strlen(err->text), &text) &&
-              buf_putc(&text, '}');
-    must(ok);
-    if (status == 503) {
-        gw_req_add_header(r, "Retry-After", "1");
+    must(r != NULL && r->status == 0 && err != NULL);
+    struct buf out;
+    struct buf headers;
+    buf_init(&out, REPLY_MAX);
+    buf_init(&headers, HEAD_MAX);
+    r->status = err_status(err->code);
+    if (r->status >= 500) {
+        log_error("http.failed", "status=%d method=%s uri=%s error=%s",
+                  r->status, gw_req_method(r), LOG_Q(gw_req_uri(r)),
+                  LOG_Q(err->text));
     }
-    if (status >= 500) {
-        log_error("http.failed", "status=%d method=%s uri=%s error=%s", status,
-                  gw_req_method(r), LOG_Q(gw_req_uri(r)), LOG_Q(err->text));
-    }
-    (void)gw_req_reply(r, status, "application/json", text.data, text.len);
-    buf_fini(&text);
+    must(gw_reply_error(err, all_headers(r, &headers), &out));
+    (void)mg_write(r->conn, out.data, out.len);
+    buf_fini(&headers);
+    buf_fini(&out);
     if (err->code == ERR_TOO_LARGE) {
         drain_body(r);
     }
@@ -515,15 +465,32 @@ void gw_req_head(struct gw_req *r, int status, const char *type,
                  struct buf *out)
 {
     must(r->status == 0);
-    put_head(r, status, type != NULL ? LAST_CHUNKED : LAST_ANSWER, out);
+    struct gw_reply reply = {
+        .status = status, .type = type, .chunked = type != NULL};
+    put_reply(r, &reply, out);
     buf_reset(&r->headers);
-    bool ok = true;
-    if (type != NULL) {
-        ok = buf_printf(out,
-                        "Content-Type: %s\r\nCache-Control: no-store\r\n"
-                        "X-Accel-Buffering: no\r\n"
-                        "Transfer-Encoding: chunked\r\n",
-                        type);
-    }
-    must(ok && buf_puts(out, "\r\n"));
+}
+
+void gw_req_later(struct gw_req *r, leat_view v, struct buf *out)
+{
+    must(r->status == 0);
+    struct buf text;
+    buf_init(&text, REPLY_MAX / 2);
+    must(json_write(v, &text)); /* less than twice what was read as JSON */
+    struct gw_reply reply = {.status = 200,
+                             .type = "application/json",
+                             .body = text.data,
+                             .len = text.len};
+    put_reply(r, &reply, out);
+    buf_reset(&r->headers);
+    buf_fini(&text);
+}
+
+char *gw_req_plain_headers(const struct gw_req *r)
+{
+    struct buf headers;
+    size_t len;
+    buf_init(&headers, HEAD_MAX);
+    must(gw_auth_cors(r, &headers));
+    return buf_take(&headers, &len);
 }

@@ -20,6 +20,7 @@ struct gw_req {
     leat_value *body;       /* of routes with GW_JSON; else NULL */
     store_t *store;         /* taken by gw_req_store() */
     int noted_fd;           /* handover.h */
+    int carry_fd;           /* -1, or this thread carries bytes from here */
     int status;             /* of the answer; 0: not answered yet */
     int64_t started_us;
     struct gw_text *texts;  /* decoded copies, freed with the request */
@@ -101,5 +102,10 @@ void gw_req_error(struct gw_req *r, const struct err *err);
  */
 void gw_req_head(struct gw_req *r, int status, const char *type,
                  struct buf *out);
+/* An answer with this JSON as bytes, to be sent by others; uses the headers
+ * added so far up. */
+void gw_req_later(struct gw_req *r, leat_view v, struct buf *out);
+/* The headers that any answer to this request has; the caller frees. */
+char *gw_req_plain_headers(const struct gw_req *r) MUST_USE;
 
 #endif

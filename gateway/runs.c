@@ -104,8 +104,8 @@ static struct gw_stream *new_reader(const struct gw_req *r,
     return s;
 }
 
-/* The response head becomes the stream's first bytes. */
-static void put_head(struct gw_req *r, struct gw_stream *s)
+/* The response head of a stream or a wait. */
+static struct gw_chunk *head_of(struct gw_req *r, const struct gw_stream *s)
 {
     struct buf head;
     buf_init(&head, HEAD_MAX);
@@ -114,9 +114,23 @@ static void put_head(struct gw_req *r, struct gw_stream *s)
                                          : "application/json",
                 &head);
     struct gw_chunk *c = gw_chunk_of(false, head.data, head.len);
-    gw_stream_push(s, c);
-    gw_chunk_drop(&c);
     buf_fini(&head);
+    return c;
+}
+
+/* Joins the run; the head goes out at once. */
+static bool listen_to(struct gw_req *r, struct gw_stream *s, struct err *err)
+{
+    struct gw_chunk *head = head_of(r, s);
+    gw_stream_push(s, head);
+    gw_chunk_drop(&head);
+    int fd = gw_server_take(r, err);
+    if (fd < 0) {
+        gw_stream_destroy(&s);
+        return false;
+    }
+    gw_hub_join(r->app->hub, s, fd);
+    return true;
 }
 
 static void put_modes(struct buf *out, unsigned modes)
@@ -158,7 +172,9 @@ static void locate_join(struct gw_req *r, const struct target *t)
  * ---------------------------------------------------------------------------
  */
 
-static struct gw_stream *reader_of(struct gw_req *r, const struct gw_submit *s)
+/* A run that its client listens to. */
+static bool send_heard(struct gw_req *r, const struct gw_submit *s,
+                       struct err *err)
 {
     char path[128];
     struct target t = {.run_id = s->run_id,
@@ -175,22 +191,14 @@ static struct gw_stream *reader_of(struct gw_req *r, const struct gw_submit *s)
     } else {
         locate_stream(r, &t, "-1", gw_runspec_modes(&s->spec, s->answer));
     }
-    put_head(r, reader);
-    return reader;
+    return gw_submit_send(r, s, reader, head_of(r, reader), err);
 }
 
-/* A run that its client listens to. */
 static bool run_and_listen(struct gw_req *r, enum gw_run_answer answer,
                            struct err *err)
 {
     struct gw_submit s;
-    char status[16];
-    bool ok = gw_submit_prepare(r, answer, &s, err);
-    if (ok) {
-        s.reader = reader_of(r, &s);
-        ok = gw_submit_send(r, &s, status, err) &&
-             gw_server_hand_over(r, s.reader, 200);
-    }
+    bool ok = gw_submit_prepare(r, answer, &s, err) && send_heard(r, &s, err);
     gw_submit_fini(&s);
     return ok;
 }
@@ -205,30 +213,40 @@ bool gw_runs_wait(struct gw_req *r, struct err *err)
     return run_and_listen(r, GW_ANSWER_WAIT, err);
 }
 
-static leat_value *run_value(const struct gw_submit *s, const char *status)
+static leat_value *run_value(const struct gw_submit *s)
 {
     return leat_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:W, s:W, s:s}", "run_id",
                      ID_TEXT(&s->run_id), "thread_id", ID_TEXT(&s->thread_id),
                      "assistant_id", ID_TEXT(&s->assistant_id), "created_at",
                      s->created_at, "updated_at", s->created_at, "status",
-                     status, "metadata", s->metadata, "kwargs", s->kwargs,
+                     "pending", "metadata", s->metadata, "kwargs", s->kwargs,
                      "multitask_strategy", s->spec.strategy);
+}
+
+/* In the background: the client gets the run once it is committed. */
+static bool send_unheard(struct gw_req *r, const struct gw_submit *s,
+                         struct err *err)
+{
+    char path[128];
+    struct target t = {.run_id = s->run_id,
+                       .thread_id = s->thread_id,
+                       .stateless = s->stateless};
+    struct buf answer;
+    buf_init(&answer, (size_t)2 << 30);
+    gw_req_add_header(r, "Content-Location", "%s", path_of(&t, path));
+    leat_value *run = run_value(s);
+    gw_req_later(r, leat_view_of(run), &answer);
+    leat_drop(run);
+    struct gw_chunk *c = gw_chunk_of(false, answer.data, answer.len);
+    buf_fini(&answer);
+    return gw_submit_send(r, s, new_reader(r, GW_STREAM_DONE, &t), c, err);
 }
 
 bool gw_runs_create(struct gw_req *r, struct err *err)
 {
     struct gw_submit s;
-    char status[16];
     bool ok = gw_submit_prepare(r, GW_ANSWER_BACKGROUND, &s, err) &&
-              gw_submit_send(r, &s, status, err);
-    if (ok) {
-        char path[128];
-        struct target t = {.run_id = s.run_id,
-                           .thread_id = s.thread_id,
-                           .stateless = s.stateless};
-        gw_req_add_header(r, "Content-Location", "%s", path_of(&t, path));
-        ok = gw_req_json_take(r, run_value(&s, status));
-    }
+              send_unheard(r, &s, err);
     gw_submit_fini(&s);
     return ok;
 }
@@ -293,9 +311,7 @@ bool gw_runs_join_stream(struct gw_req *r, struct err *err)
     s->filter.subgraphs = subgraphs;
     read_cursor(r, s, &cursor);
     locate_stream(r, &t, cursor, modes);
-    put_head(r, s);
-    gw_hub_join(r->app->hub, s);
-    return gw_server_hand_over(r, s, 200);
+    return listen_to(r, s, err);
 }
 
 bool gw_runs_join(struct gw_req *r, struct err *err)
@@ -310,9 +326,7 @@ bool gw_runs_join(struct gw_req *r, struct err *err)
     s->opened_us = 0;
     s->cancel_on_leave = cancel;
     locate_join(r, &t);
-    put_head(r, s);
-    gw_hub_join(r->app->hub, s);
-    return gw_server_hand_over(r, s, 200);
+    return listen_to(r, s, err);
 }
 
 /* ---- reading
@@ -451,12 +465,14 @@ static bool cancel_and_wait(struct gw_req *r, const struct target *t,
     gw_req_head(r, 204, NULL, &head);
     s->last_words = gw_chunk_of(false, head.data, head.len);
     buf_fini(&head);
-    gw_hub_join(r->app->hub, s);
-    if (!send_cancel(r, t, action, err)) {
+    gw_hub_join(r->app->hub, s, -1);
+    int fd = send_cancel(r, t, action, err) ? gw_server_take(r, err) : -1;
+    if (fd < 0) {
         gw_hub_abandon(r->app->hub, s);
         return false;
     }
-    return gw_server_hand_over(r, s, 204);
+    gw_hub_attach(r->app->hub, s, fd);
+    return true;
 }
 
 bool gw_runs_cancel(struct gw_req *r, struct err *err)

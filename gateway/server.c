@@ -20,6 +20,7 @@
 #include "gateway/gate.h"
 #include "gateway/handover.h"
 
+#define STATUS_TAKEN 100 /* the answer is given by the hub */
 #define SERVER_MAGIC LEAT_MAGIC(0x9a7e0006)
 
 struct gw_server {
@@ -27,6 +28,71 @@ struct gw_server {
     struct mg_context *civet;
     int port;
 };
+
+/* ---- long answers
+ * ----------------------------------------------------------------- */
+
+bool gw_server_has_room(const struct gw_req *r, struct err *err)
+{
+    const conf_t *conf = r->app->conf;
+    if (stat_get(STAT_OPEN_STREAMS) >= conf_int(conf, CONF_MAX_STREAMS)) {
+        return err_set(err, ERR_UNAVAILABLE, "too many streams are open");
+    }
+    int64_t most = conf_int(conf, CONF_HTTP_THREADS) / 2;
+    if (!gw_handover_works() && atomic_load(&r->app->kept_threads) >= most) {
+        return err_set(err, ERR_UNAVAILABLE, "too many streams are open");
+    }
+    return true;
+}
+
+/* Carries bytes from the hub to the client until either ends. */
+static void carry(struct mg_connection *conn, int from)
+{
+    char bytes[16384];
+    for (;;) {
+        ssize_t n = recvfrom(from, bytes, sizeof(bytes), 0, NULL, NULL);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0 || mg_write(conn, bytes, (size_t)n) != (int)n) {
+            return;
+        }
+    }
+}
+
+static int keep_thread(struct gw_req *r, struct err *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        (void)err_set(err, ERR_UNAVAILABLE, "no socket: %s", strerror(errno));
+        return -1;
+    }
+    r->carry_fd = ends[1];
+    return ends[0];
+}
+
+int gw_server_take(struct gw_req *r, struct err *err)
+{
+    must(r != NULL && r->status == 0);
+    int fd = gw_handover_take(r->conn, r->noted_fd);
+    if (fd < 0) {
+        fd = keep_thread(r, err);
+    }
+    if (fd >= 0) {
+        r->status = STATUS_TAKEN;
+    }
+    return fd;
+}
+
+static void carry_on(struct gw_req *r)
+{
+    atomic_fetch_add(&r->app->kept_threads, 1);
+    mg_disable_connection_keep_alive(r->conn);
+    carry(r->conn, r->carry_fd);
+    (void)close(r->carry_fd);
+    r->carry_fd = -1;
+    atomic_fetch_sub(&r->app->kept_threads, 1);
+}
 
 /* ---- one request
  * ---------------------------------------------------------------- */
@@ -76,9 +142,11 @@ static void count(const struct gw_req *r)
 {
     int64_t us = clock_mono_us() - r->started_us;
     stat_observe_us(STAT_HTTP_SECONDS, us);
-    stat_inc(r->status < 400   ? STAT_HTTP_2XX
-             : r->status < 500 ? STAT_HTTP_4XX
-                               : STAT_HTTP_5XX);
+    if (r->status != STATUS_TAKEN) { /* that the hub counts */
+        stat_inc(r->status < 400   ? STAT_HTTP_2XX
+                 : r->status < 500 ? STAT_HTTP_4XX
+                                   : STAT_HTTP_5XX);
+    }
     log_debug("http", "status=%d us=%lld method=%s uri=%s", r->status,
               (long long)us, gw_req_method(r), LOG_Q(gw_req_uri(r)));
 }
@@ -100,6 +168,9 @@ static int on_request(struct mg_connection *conn)
     must(r.status > 0);
     int status = r.status;
     count(&r);
+    if (r.carry_fd >= 0) {
+        carry_on(&r);
+    }
     gw_req_fini(&r);
     return status;
 }
@@ -126,66 +197,6 @@ static int on_log(const struct mg_connection *conn, const char *text)
     (void)conn;
     log_debug("civetweb", "text=%s", LOG_Q(text));
     return 1;
-}
-
-/* ---- long answers
- * ----------------------------------------------------------------- */
-
-bool gw_server_has_room(const struct gw_req *r, struct err *err)
-{
-    const conf_t *conf = r->app->conf;
-    if (stat_get(STAT_OPEN_STREAMS) >= conf_int(conf, CONF_MAX_STREAMS)) {
-        return err_set(err, ERR_UNAVAILABLE, "too many streams are open");
-    }
-    int64_t most = conf_int(conf, CONF_HTTP_THREADS) / 2;
-    if (!gw_handover_works() && atomic_load(&r->app->kept_threads) >= most) {
-        return err_set(err, ERR_UNAVAILABLE, "too many streams are open");
-    }
-    return true;
-}
-
-/* Carries bytes from the hub to the client until either ends. */
-static void carry(struct mg_connection *conn, int from)
-{
-    char bytes[16384];
-    for (;;) {
-        ssize_t n = recvfrom(from, bytes, sizeof(bytes), 0, NULL, NULL);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0 || mg_write(conn, bytes, (size_t)n) != (int)n) {
-            return;
-        }
-    }
-}
-
-static void keep_thread(struct gw_req *r, struct gw_stream *s)
-{
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        log_error("stream.failed", "error=%s", LOG_Q(strerror(errno)));
-        gw_hub_abandon(r->app->hub, s);
-        return;
-    }
-    atomic_fetch_add(&r->app->kept_threads, 1);
-    mg_disable_connection_keep_alive(r->conn);
-    gw_hub_attach(r->app->hub, s, ends[0]);
-    carry(r->conn, ends[1]);
-    (void)close(ends[1]);
-    atomic_fetch_sub(&r->app->kept_threads, 1);
-}
-
-bool gw_server_hand_over(struct gw_req *r, struct gw_stream *s, int status)
-{
-    must(r != NULL && s != NULL && r->status == 0);
-    r->status = status;
-    int fd = gw_handover_take(r->conn, r->noted_fd);
-    if (fd >= 0) {
-        gw_hub_attach(r->app->hub, s, fd);
-    } else {
-        keep_thread(r, s);
-    }
-    return true;
 }
 
 /* ---- life

@@ -23,10 +23,11 @@ void gw_server_destroy(gw_server_t **s);
  */
 MUST_USE bool gw_server_has_room(const struct gw_req *r, struct err *err);
 /*
- * The request's answer goes on in the hub: gives it the client's socket. The
- * stream's first bytes are the response head. Where sockets cannot be taken
- * out of civetweb, this thread carries the bytes until the end.
+ * The request's answer goes on in the hub: the socket for it, which is the
+ * caller's. Where sockets cannot be taken out of civetweb it is one end of a
+ * pair, and this thread carries the bytes between them when the handler has
+ * returned. -1 with ERR_UNAVAILABLE.
  */
-bool gw_server_hand_over(struct gw_req *r, struct gw_stream *s, int status);
+MUST_USE int gw_server_take(struct gw_req *r, struct err *err);
 
 #endif

@@ -143,6 +143,8 @@ void gw_stream_destroy(struct gw_stream **p)
         drop_oldest(s);
     }
     gw_chunk_drop(&s->last_words);
+    gw_chunk_drop(&s->head);
+    free(s->headers);
     if (s->fd >= 0) {
         (void)close(s->fd);
     }
@@ -166,6 +168,44 @@ void gw_stream_push(struct gw_stream *s, struct gw_chunk *chunk)
     *s->out_end = o;
     s->out_end = &o->next;
     s->out_bytes += chunk->bytes.len;
+}
+
+static void unhold(struct gw_stream *s)
+{
+    must(s->held);
+    s->held = false;
+    s->call_tag = 0;
+    free(s->headers);
+    s->headers = NULL;
+}
+
+void gw_stream_release(struct gw_stream *s)
+{
+    check_magic(s, STREAM_MAGIC);
+    unhold(s);
+    struct gw_out *first = base_zalloc(sizeof(*first));
+    first->chunk = s->head;
+    first->next = s->out;
+    s->head = NULL;
+    if (s->out == NULL) {
+        s->out_end = &first->next;
+    }
+    s->out = first;
+    s->out_bytes += first->chunk->bytes.len;
+}
+
+void gw_stream_refuse(struct gw_stream *s, struct gw_chunk *answer)
+{
+    check_magic(s, STREAM_MAGIC);
+    must(s->state == GW_STREAM_OPEN);
+    unhold(s);
+    gw_chunk_drop(&s->head);
+    while (s->out != NULL) {
+        drop_oldest(s);
+    }
+    s->out_bytes = 0;
+    gw_stream_push(s, answer);
+    gw_stream_move(s, GW_STREAM_FINISHING);
 }
 
 void gw_stream_finish(struct gw_stream *s)
@@ -220,8 +260,8 @@ enum gw_flush gw_stream_flush(struct gw_stream *s, int64_t now_ms)
         struct iovec iov[IOV_MOST];
         struct msghdr message = {.msg_iov = iov};
         message.msg_iovlen = gather(s, iov);
-        ssize_t n = sendmsg(s->fd, &message,
-                            MSG_NOSIGNAL | MSG_DONTWAIT | more);
+        ssize_t n =
+            sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | more);
         if (n < 0 && errno == EINTR) {
             continue;
         }

@@ -88,6 +88,10 @@ struct gw_stream {
     struct gw_out **out_end;
     size_t out_bytes;
     size_t out_sent;             /* of the oldest chunk */
+    bool held;                  /* its run is not committed: write nothing */
+    uint32_t call_tag;          /* of that run's submit; 0: none */
+    struct gw_chunk *head;      /* held: the response head; NULL once written */
+    char *headers;              /* held: of an error in its place */
     struct gw_chunk *last_words; /* DONE: what is said at the end */
 };
 
@@ -98,6 +102,10 @@ void gw_stream_move(struct gw_stream *s, enum gw_stream_state to);
 
 /* Appends a reference to the chunk. */
 void gw_stream_push(struct gw_stream *s, struct gw_chunk *chunk);
+/* The run is committed: the head goes before what has come meanwhile. */
+void gw_stream_release(struct gw_stream *s);
+/* There will be no run: these bytes are the whole answer. */
+void gw_stream_refuse(struct gw_stream *s, struct gw_chunk *answer);
 /* No more will come: appends what ends the answer. */
 void gw_stream_finish(struct gw_stream *s);
 

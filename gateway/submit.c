@@ -144,7 +144,7 @@ bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
     r->body = NULL;
     if (!gw_runspec_parse(body, &s->spec, err) ||
         (!s->stateless && !gw_req_id(r, "thread_id", &s->thread_id, err)) ||
-        (answer != GW_ANSWER_BACKGROUND && !gw_server_has_room(r, err))) {
+        !gw_server_has_room(r, err)) {
         return false;
     }
     struct store_assistant a;
@@ -170,7 +170,7 @@ void gw_submit_fini(struct gw_submit *s)
     free(s->graph_id);
     leat_drop(s->kwargs);
     leat_drop(s->metadata);
-    *s = (struct gw_submit){.reader = NULL};
+    *s = (struct gw_submit){.kwargs = NULL};
 }
 
 /* ---- sending
@@ -195,33 +195,34 @@ static leat_value *body_of(const struct gw_req *r, const struct gw_submit *s)
         "strategy", s->spec.strategy, "after_ms", s->spec.after_ms, "stored",
         (int)s->stored, "temporary",
         (int)(s->stateless && !s->spec.keep_thread), "watched",
-        (int)(s->reader != NULL), "created_at", s->created_at, "kwargs",
-        s->kwargs, "metadata", s->metadata, "thread_make", (int)s->make_thread,
-        "thread_config", thread_config(s), "owner", r->owner);
+        (int)(s->answer != GW_ANSWER_BACKGROUND), "created_at", s->created_at,
+        "kwargs", s->kwargs, "metadata", s->metadata, "thread_make",
+        (int)s->make_thread, "thread_config", thread_config(s), "owner",
+        r->owner);
 }
 
-bool gw_submit_send(struct gw_req *r, struct gw_submit *s, char status[16],
+bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
+                    struct gw_stream *reader, struct gw_chunk *head,
                     struct err *err)
 {
     must(r != NULL && s != NULL && s->kwargs != NULL);
-    struct gw_answer answer = {.body = NULL};
+    reader->held = true;
+    reader->head = head;
+    reader->headers = gw_req_plain_headers(r);
+    int fd = gw_server_take(r, err);
+    if (fd < 0) {
+        gw_stream_destroy(&reader);
+        return false;
+    }
+    leat_value *body = body_of(r, s);
     struct gw_ask ask = {
         .type = WIRE_RUN_SUBMIT,
         .run = s->run_id,
         .thread = s->thread_id,
-        .body = body_of(r, s),
+        .body = body,
         .wait_ms = conf_ms(r->app->conf, CONF_SUBMIT_WAIT),
-        .reader = s->reader,
     };
-    bool ok = gw_hub_ask(r->app->hub, &ask, &answer, err);
-    leat_drop((leat_value *)(uintptr_t)ask.body);
-    s->reader = ok ? s->reader : NULL;
-    if (ok) {
-        char *text =
-            value_strdup(leat_get(leat_view_of(answer.body), "status"));
-        (void)base_copy(status, 16, text == NULL ? "pending" : text);
-        free(text);
-        leat_drop(answer.body);
-    }
-    return ok;
+    gw_hub_submit(r->app->hub, &ask, reader, fd);
+    leat_drop(body);
+    return true;
 }

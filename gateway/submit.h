@@ -23,16 +23,18 @@ struct gw_submit {
     leat_value *kwargs;
     leat_value *metadata;
     char created_at[40];
-    struct gw_stream *reader; /* NULL: in the background */
 };
 
 /* Checks the body and finds assistant and thread; nothing is made yet. */
 MUST_USE bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
                                 struct gw_submit *s, struct err *err);
-/* Hands the run to the broker and waits for its word. Afterwards the reader
- * listens, or is gone with the error. `status` is the run's. */
-MUST_USE bool gw_submit_send(struct gw_req *r, struct gw_submit *s,
-                             char status[16], struct err *err);
+/*
+ * Hands run and client to the hub, which answers from then on: with `head`
+ * (whose reference is taken) once the run is committed, or with an error.
+ */
+MUST_USE bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
+                             struct gw_stream *reader, struct gw_chunk *head,
+                             struct err *err);
 /* Also after a failed prepare. */
 void gw_submit_fini(struct gw_submit *s);
 

@@ -19,7 +19,8 @@
 struct broker {
     const char *base;
     link_t *lines[GW_LINES];
-    uint32_t epoch; /* of its last WELCOME */
+    bool marked[GW_LINES]; /* there may be something to receive */
+    uint32_t epoch;        /* of its last WELCOME */
     bool welcome;
     bool connected; /* the desk's line */
 };
@@ -116,20 +117,30 @@ static int fd_of(const zmq_pollitem_t *item)
     return fd;
 }
 
-size_t gw_uplink_fds(const gw_uplink_t *u, int *fds, size_t cap)
+size_t gw_uplink_fds(gw_uplink_t *u, struct gw_uplink_fd *fds, size_t cap)
 {
     check_magic(u, UPLINK_MAGIC);
     size_t n = 0;
     for (size_t i = 0; i < u->count; i++) {
+        struct broker *b = &u->brokers[i];
         for (int k = 0; k < GW_LINES; k++) {
             zmq_pollitem_t items[2];
-            link_items(u->brokers[i].lines[k], items);
+            link_items(b->lines[k], items);
+            b->marked[k] = true;
             for (int m = 0; m < 2 && n < cap; m++) {
-                fds[n++] = fd_of(&items[m]);
+                fds[n++] =
+                    (struct gw_uplink_fd){fd_of(&items[m]), &b->marked[k]};
             }
         }
     }
     return n;
+}
+
+static void send_on(struct broker *b, enum gw_line line,
+                    const struct wire_head *h, leat_value *body)
+{
+    b->marked[line] = true;
+    (void)link_send(b->lines[line], NULL, h, body);
 }
 
 /* ---- who is there
@@ -141,7 +152,7 @@ static void say_hello(gw_uplink_t *u, struct broker *b, enum gw_line line)
     leat_value *body =
         leat_pack("{s:s, s:s, s:I, s:s, s:[]}", "kind", "gateway", "id", u->id,
                   "pid", (int64_t)getpid(), "host", u->host, "runs");
-    (void)link_send(b->lines[line], NULL, &h, body);
+    send_on(b, line, &h, body);
 }
 
 static void on_welcome(gw_uplink_t *u, struct broker *b,
@@ -201,7 +212,7 @@ static void on_message(gw_uplink_t *u, struct broker *b, enum gw_line line,
     case WIRE_PING: {
         struct wire_head h = {
             .type = WIRE_PONG, .epoch = b->epoch, .tag = in->head.tag};
-        (void)link_send(b->lines[line], NULL, &h, NULL);
+        send_on(b, line, &h, NULL);
         break;
     }
     default:
@@ -214,26 +225,61 @@ static void on_message(gw_uplink_t *u, struct broker *b, enum gw_line line,
 /* ---- turns
  * --------------------------------------------------------------------- */
 
+/* False when there may be more. */
+static bool take_line(gw_uplink_t *u, struct broker *b, enum gw_line line)
+{
+    struct link_in in;
+    link_in_init(&in);
+    b->marked[line] = false;
+    on_changes(u, b, line);
+    int n = 0;
+    while (n < TAKE_MOST && link_recv(b->lines[line], &in)) {
+        on_message(u, b, line, &in);
+        n++;
+    }
+    link_in_fini(&in);
+    b->marked[line] = b->marked[line] || n == TAKE_MOST;
+    return n < TAKE_MOST;
+}
+
 bool gw_uplink_receive(gw_uplink_t *u)
 {
     check_magic(u, UPLINK_MAGIC);
     bool more = false;
-    struct link_in in;
-    link_in_init(&in);
+    for (size_t i = 0; i < u->count; i++) {
+        for (int k = 0; k < GW_LINES; k++) {
+            struct broker *b = &u->brokers[i];
+            if (b->marked[k]) {
+                more = !take_line(u, b, (enum gw_line)k) || more;
+            }
+        }
+    }
+    return more;
+}
+
+/* Our own sending may have taken the sign of a message that came. */
+static bool has_come(struct broker *b, int line)
+{
+    zmq_pollitem_t items[2];
+    int events = 0;
+    size_t size = sizeof(events);
+    link_items(b->lines[line], items);
+    must(zmq_getsockopt(items[0].socket, ZMQ_EVENTS, &events, &size) == 0);
+    return (events & ZMQ_POLLIN) != 0;
+}
+
+bool gw_uplink_is_marked(gw_uplink_t *u)
+{
+    check_magic(u, UPLINK_MAGIC);
+    bool any = false;
     for (size_t i = 0; i < u->count; i++) {
         struct broker *b = &u->brokers[i];
         for (int k = 0; k < GW_LINES; k++) {
-            on_changes(u, b, (enum gw_line)k);
-            int n = 0;
-            while (n < TAKE_MOST && link_recv(b->lines[k], &in)) {
-                on_message(u, b, (enum gw_line)k, &in);
-                n++;
-            }
-            more = more || n == TAKE_MOST;
+            b->marked[k] = b->marked[k] && has_come(b, k);
+            any = any || b->marked[k];
         }
     }
-    link_in_fini(&in);
-    return more;
+    return any;
 }
 
 bool gw_uplink_pump(gw_uplink_t *u)
@@ -250,25 +296,6 @@ bool gw_uplink_pump(gw_uplink_t *u)
     return left;
 }
 
-bool gw_uplink_pending(const gw_uplink_t *u)
-{
-    check_magic(u, UPLINK_MAGIC);
-    for (size_t i = 0; i < u->count; i++) {
-        for (int k = 0; k < GW_LINES; k++) {
-            zmq_pollitem_t items[2];
-            int events = 0;
-            size_t size = sizeof(events);
-            link_items(u->brokers[i].lines[k], items);
-            must(zmq_getsockopt(items[0].socket, ZMQ_EVENTS, &events, &size) ==
-                 0);
-            if ((events & ZMQ_POLLIN) != 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 bool gw_uplink_send(gw_uplink_t *u, enum gw_line line, struct wire_head *head,
                     leat_value *body)
 {
@@ -279,6 +306,7 @@ bool gw_uplink_send(gw_uplink_t *u, enum gw_line line, struct wire_head *head,
         return false;
     }
     head->epoch = u->active->epoch;
+    u->active->marked[line] = true;
     enum link_sent sent = link_send(u->active->lines[line], NULL, head, body);
     return sent == LINK_SENT || sent == LINK_QUEUED;
 }
@@ -291,6 +319,7 @@ void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
     wire_topic(thread, run, topic);
     for (size_t i = 0; i < u->count; i++) {
         link_t *l = u->brokers[i].lines[GW_LINE_EVENTS];
+        u->brokers[i].marked[GW_LINE_EVENTS] = true;
         if (on) {
             link_subscribe(l, topic, sizeof(topic));
         } else {
@@ -309,7 +338,7 @@ void gw_uplink_tick(gw_uplink_t *u)
         }
         if (b->welcome) {
             struct wire_head h = {.type = WIRE_HEARTBEAT, .epoch = b->epoch};
-            (void)link_send(b->lines[GW_LINE_DESK], NULL, &h, NULL);
+            send_on(b, GW_LINE_DESK, &h, NULL);
         } else {
             say_hello(u, b, GW_LINE_DESK);
         }

@@ -31,14 +31,20 @@ gw_uplink_t *gw_uplink_new(const conf_t *conf, const struct gw_uplink_io *io,
                            struct err *err) MUST_USE;
 void gw_uplink_destroy(gw_uplink_t **u);
 
-/* Descriptors that become readable when there may be something to receive. */
-size_t gw_uplink_fds(const gw_uplink_t *u, int *fds, size_t cap);
-/* Passes on what has come, up to a bound; true when there is more. */
+/* A descriptor that becomes readable when there may be something to receive on
+ * a line; *mark is then to be set. */
+struct gw_uplink_fd {
+    int fd;
+    bool *mark;
+};
+size_t gw_uplink_fds(gw_uplink_t *u, struct gw_uplink_fd *fds, size_t cap);
+/* Passes on what has come on the marked lines, up to a bound; true when there
+ * is more. Sending on a line marks it, since it may take its sign away. */
 bool gw_uplink_receive(gw_uplink_t *u);
+/* Is a line marked? Then do not sleep. */
+bool gw_uplink_is_marked(gw_uplink_t *u);
 /* What did not fit before; true when some still does not. */
 bool gw_uplink_pump(gw_uplink_t *u);
-/* Something may have come while we sent, without a sign on a descriptor. */
-bool gw_uplink_pending(const gw_uplink_t *u);
 
 /* False when no broker has welcomed us or the line is full. Takes one
  * reference of the body. The head's epoch is filled in. */
