@@ -44,6 +44,7 @@ def test_two_gateways(parts):
     assert one.join(run) == two.join(run)
     assert two.state(thread) == one.state(thread)
 
+    thread = two.thread()
     run = one.start(thread, "agent", input=slowly(2000, 20), stream_mode=["custom"])
     with two.join_stream(run, "-1") as there:
         there.event("custom")
@@ -106,7 +107,8 @@ def test_broker_restart_with_a_running_run(parts, how):
     run = api.start(api.thread(), "agent", input=slowly(150, 20), stream_mode=["custom"])
     reader = api.join_stream(run, "-1")
     reader.event("custom")
-    queued = api.start(run["thread_id"], "agent", input=HELLO)
+    more = {"messages": [{"role": "human", "content": "more", "id": "m2"}], "sleep": None}
+    queued = api.start(run["thread_id"], "agent", input=more)
     broker = stack.kind("broker")[0]
     broker.signal(how)
     broker.wait()
@@ -115,36 +117,45 @@ def test_broker_restart_with_a_running_run(parts, how):
     rest = reader.rest()
     assert reader.ended == "clean"
     assert [e.data["step"] for e in rest if e.name == "custom"] == list(range(1, 150))
-    assert contents(api, run) == ANSWERED
     events = api.join_stream(run, "-1").rest()
     check_ids(events)
     assert mask(pairs(events)) == agent_custom(150)
-    assert contents(api, queued)[4:] == ANSWERED
+    assert contents(api, queued) == [*ANSWERED, "more", *ANSWERED[1:]]
     assert api.get(f"/threads/{run['thread_id']}")["status"] == "idle"
 
 
-def test_broker_and_worker_die_together(parts):
+@pytest.mark.parametrize("step", [0, 30])
+def test_broker_and_worker_die_together(parts, step):
     """What was shown and not stored is announced by a gap; the run goes on."""
-    stack = parts(workers=1, broker=["--lease=1s"])
+    stack = parts(workers=1, broker=["--lease=3s"])
     api = Api(stack.url)
     run = api.start(api.thread(), "agent", input=slowly(100, 20), stream_mode=["custom"])
     reader = api.join_stream(run, "-1")
-    reader.event("custom")
+    seen = []
+    for event in reader.events_so_far():
+        seen.append(event)
+        if event.name == "custom" and event.data["step"] == step:
+            break
     stack.kind("broker")[0].kill()
     stack.kind("worker")[0].kill()
-    stack.start_broker("--lease=1s")
+    stack.start_broker("--lease=3s")
     stack.start_worker()
-    events = api.wait_status(run, seconds=40 * PATIENCE) and api.join_stream(run, "-1").rest()
-    check_ids(events)
-    assert api.run(run)["status"] == "success"
-    names = [e.name for e in events if e.name not in ("custom",)]
-    assert names in (["metadata", "metadata"], ["metadata", "gap", "metadata"])
-    last = max(i for i, e in enumerate(events) if e.name == "metadata")
-    assert events[last].data == {"run_id": run["run_id"], "attempt": 2}
-    assert [e.data["step"] for e in events[last + 1:]] == list(range(100))
-    seen = reader.rest()
+    assert api.wait_status(run, seconds=40 * PATIENCE)["status"] == "success"
+    seen += reader.rest()
     check_ids(seen)
-    assert seen[-1] == events[-1]
+    replay = api.join_stream(run, "-1").rest()
+    check_ids(replay)
+    for events in (seen, replay):
+        last = max(i for i, e in enumerate(events) if e.name == "metadata")
+        assert events[last].data == {"run_id": run["run_id"], "attempt": 2}
+        assert [e.data["step"] for e in events[last + 1:]] == list(range(100))
+        steps = [e.data["step"] for e in events[:last] if e.name == "custom"]
+        assert steps == list(range(len(steps))), "no hole without a gap"
+    assert seen[-101:] == replay[-101:]
+    gap = next(e for e in replay if e.name == "gap")
+    assert set(gap.data) == {"from", "to", "checkpoint_id"}
+    assert gap.id == gap.data["to"]
+    assert gap in seen, "every reader is told"
 
 
 def test_runs_wait_while_the_broker_is_away(parts):
