@@ -471,7 +471,7 @@ void brk_attempt_on_yield(struct brk_core *core, struct brk_peer *worker,
                               in->head.attempt);
         return;
     }
-    if (leat_is(why, "drain")) {
+    if (leat_is(why, "drain") || leat_is(why, "replaced")) {
         worker->draining = true;
         core->graphs_changed = true;
     } else if (leat_is(why, "full")) {

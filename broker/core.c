@@ -22,7 +22,6 @@
 #define LOOKED_MS 2000
 #define LOOK_MS 50          /* pause between looks at leases */
 #define GRAPHS_MS 1000      /* pause between tellings of who is busy */
-#define UNCOMMITTED_MAX 50000
 
 static void drop_past(struct brk_recent_entry *e);
 static void drop_plain(struct brk_recent_entry *e);
@@ -176,13 +175,6 @@ void brk_core_on_gateway(struct brk_core *core, struct link_in *in)
     }
     switch (in->head.type) {
     case WIRE_RUN_SUBMIT:
-        if (core->uncommitted > UNCOMMITTED_MAX) {
-            struct err err = ERR_INIT;
-            (void)err_set(&err, ERR_UNAVAILABLE,
-                          "The database is behind; try again later.");
-            brk_core_refuse(core, in, &err);
-            break;
-        }
         brk_submit_on_submit(core, gateway, in);
         break;
     case WIRE_RUN_FORGET:

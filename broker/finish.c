@@ -234,13 +234,9 @@ void brk_finish_on_lookup(struct brk_core *core, const struct brk_op *op)
 
 static void tell_watchers(struct brk_core *core, const struct brk_run *run)
 {
-    uint64_t left = run->watchers;
-    for (const struct brk_peer *peer = core->peers.first;
-         peer != NULL && left != 0; peer = peer->next) {
-        if ((left & peer->bit) == 0) {
-            continue;
-        }
-        left &= ~peer->bit;
+    for (uint64_t left = run->watchers; left != 0; left &= left - 1) {
+        const struct brk_peer *peer =
+            core->peers.of_bit[__builtin_ctzll(left)];
         struct wire_head head = brk_core_head(core, WIRE_RUN_ENDED, run);
         head.seq = run->end.seq;
         brk_core_to_gateway(core, &peer->route, &head,

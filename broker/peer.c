@@ -65,6 +65,9 @@ struct brk_peer *brk_peer_new(struct brk_peers *all, bool gateway,
     peer->gateway = gateway;
     peer->bit = gateway ? bit : 0;
     all->bits |= peer->bit;
+    if (gateway) {
+        all->of_bit[__builtin_ctzll(bit)] = peer;
+    }
     peer->next = all->first;
     if (all->first != NULL) {
         all->first->prev = peer;
@@ -104,6 +107,9 @@ void brk_peer_destroy(struct brk_peers *all, struct brk_peer **p)
         peer->next->prev = peer->prev;
     }
     all->bits &= ~peer->bit;
+    if (peer->gateway) {
+        all->of_bit[__builtin_ctzll(peer->bit)] = NULL;
+    }
     count_peer(all, peer, -1);
     peer->magic = 0;
     free(peer);

@@ -59,6 +59,7 @@ struct brk_peers {
     size_t workers;
     size_t gateways;
     uint64_t bits;           /* gateway bits in use */
+    struct brk_peer *of_bit[BRK_GATEWAYS_MAX];
 };
 
 void brk_peers_fini(struct brk_peers *all);

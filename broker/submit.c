@@ -10,6 +10,8 @@
 
 /* How long a watched run waits for its reader's subscription. */
 #define READER_MS 100
+/* Operations that may wait for the store before new runs are refused. */
+#define UNCOMMITTED_MAX 50000
 #define AFTER_MS_MAX ((int64_t)1000 * 3600 * 24 * 3650)
 
 static bool answer_known(struct brk_core *core, struct brk_peer *gateway,
@@ -18,6 +20,8 @@ static struct brk_run *make_run(struct brk_core *core, struct link_in *in,
                                 struct err *err);
 static bool read_submit(struct brk_core *core, struct brk_run *run,
                         leat_view body, struct err *err);
+static bool store_keeps_up(const struct brk_core *core,
+                           const struct brk_run *run, struct err *err);
 static void insert(struct brk_core *core, struct brk_run *run,
                    const struct link_in *in);
 static void answer_submit(struct brk_core *core, struct brk_run *run);
@@ -98,6 +102,7 @@ static struct brk_run *make_run(struct brk_core *core, struct link_in *in,
     struct brk_run *run = brk_run_new(&in->head.run, &in->head.thread);
     struct brk_lane *lane = brk_lane_require(&core->lanes, &run->thread);
     if (!read_submit(core, run, leat_view_of(in->body), err) ||
+        !store_keeps_up(core, run, err) ||
         !brk_lane_admit(lane, run->strategy, core->conf.lane_runs, err)) {
         brk_lane_release(&core->lanes, lane);
         brk_run_destroy(&run);
@@ -140,6 +145,14 @@ static bool read_submit(struct brk_core *core, struct brk_run *run,
     run->metadata = leat_value_of(leat_get(body, "metadata"));
     run->inserted = !run->stored;
     return run->graph != NULL;
+}
+
+static bool store_keeps_up(const struct brk_core *core,
+                           const struct brk_run *run, struct err *err)
+{
+    return !run->stored || core->uncommitted <= UNCOMMITTED_MAX ||
+           err_set(err, ERR_UNAVAILABLE,
+                   "The database is behind; try again later.");
 }
 
 static void insert(struct brk_core *core, struct brk_run *run,
