@@ -103,6 +103,9 @@ struct loop {
     struct work *works;          /* of the tasks being executed */
     size_t work_count;
     atomic_bool abort;           /* a sibling failed: stop waiting */
+    bool fleeting;               /* output has keys that go by themselves */
+    leat_value *told;            /* then: the output as told last, or NULL */
+    bool spoke;                  /* values were told */
     leat_value *shown;           /* root, at the end: the last checkpoint's
                                     state, for the thread */
     struct event_run *event;
@@ -172,7 +175,8 @@ struct loop_spec {
 };
 /* Runs the graph to its end on this thread; loop->end says how. */
 void graph_step_run(struct loop *l, const struct loop_spec *spec);
-/* The last state of the output keys; one reference. */
+/* The output keys as `values` told them last; of a nested graph that told
+ * none, null. One reference. */
 leat_value *graph_step_output(const struct loop *l);
 void graph_step_fini(struct loop *l);
 

@@ -249,24 +249,46 @@ static const leat_value **group_values(const struct apply *a,
     return values;
 }
 
+/* The channels that are written, each once, in the order of their first
+ * writes: of several that refuse the first one is told. */
+static uint32_t *written_channels(const struct apply *a, size_t *n)
+{
+    size_t channels = a->graph->channel_count;
+    uint32_t *out = base_zalloc((channels + 1) * sizeof *out);
+    bool *known = base_zalloc((channels + 1) * sizeof *known);
+    *n = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct writes *w = a->order[i]->writes;
+        for (size_t j = 0; w != NULL && j < w->count; j++) {
+            int c = w->at[j].channel;
+            if (c >= 0 && !known[c]) {
+                known[c] = true;
+                out[(*n)++] = (uint32_t)c;
+            }
+        }
+    }
+    free(known);
+    return out;
+}
+
 static bool update_written(struct apply *a)
 {
-    size_t total;
+    size_t total, n;
     uint32_t *offset = group_offsets(a, &total);
     const leat_value **values = group_values(a, offset, total);
+    uint32_t *written = written_channels(a, &n);
     bool fine = true;
-    for (uint32_t c = 0; fine && c < a->graph->channel_count; c++) {
-        size_t n = offset[c + 1] - offset[c];
+    for (size_t i = 0; fine && i < n; i++) {
+        uint32_t c = written[i];
         bool changed = false;
-        if (n > 0) {
-            const struct channel_values all = {values + offset[c], n};
-            fine = graph_channel_update(a->channels, c, all, &changed,
-                                        a->fault);
-        }
+        const struct channel_values all = {values + offset[c],
+                                           offset[c + 1] - offset[c]};
+        fine = graph_channel_update(a->channels, c, all, &changed, a->fault);
         if (changed) {
             mark_changed(a, c);
         }
     }
+    free(written);
     free(values);
     free(offset);
     return fine;

@@ -72,10 +72,9 @@ static enum loop_phase phase_plan(struct loop *l)
 
 /* ---- before ------------------------------------------------------------- */
 
-/* Not where a replay begins: there everything runs again. */
 static void attach_cached(struct loop *l)
 {
-    for (size_t i = 0; l->skip_done && i < l->tasks.count; i++) {
+    for (size_t i = 0; i < l->tasks.count; i++) {
         struct task *t = &l->tasks.at[i];
         if (t->writes.count == 0 && graph_cache_get(l->graph, t)) {
             t->cached = true;
@@ -271,17 +270,22 @@ static bool keeps_at_exit(const struct loop *l)
 }
 
 /* What finished siblings wrote is in the state that readers see, though no
- * checkpoint has it yet. Tells whether the output changed. */
+ * checkpoint has it yet; where they contradict each other an interrupted run
+ * fails. Tells whether the output changed. */
 static bool show_finished(struct loop *l)
 {
-    struct fault ignored = FAULT_INIT;
+    struct fault refused = FAULT_INIT;
     struct channels channels;
     struct checkpoint cp;
     struct plan_writers writers = writers_of(l);
     graph_channels_copy(&channels, &l->channels);
     graph_checkpoint_copy(&cp, &l->cp);
     bool fine = graph_plan_apply(&channels, &cp, writers, l->updated,
-                                 &ignored);
+                                 &refused);
+    if (!fine && l->end == LOOP_INTERRUPTED && l->caller == NULL) {
+        l->end = LOOP_FAILED;
+        graph_fault_move(&l->fault, &refused);
+    }
     if (fine) {
         leat_value *v = graph_channels_read(&channels, &l->graph->state);
         bool kept = graph_save_view(l, v);
@@ -295,7 +299,7 @@ static bool show_finished(struct loop *l)
         graph_channels_fini(&channels);
     }
     graph_checkpoint_fini(&cp);
-    graph_fault_fini(&ignored);
+    graph_fault_fini(&refused);
     free((void *)(uintptr_t)writers.at);
     return fine && output_changed(l);
 }
@@ -364,6 +368,20 @@ static leat_value *parents_of(const struct loop *l)
                      leat_new_string(above->cp.id));
 }
 
+/* What a step may clear that nobody writes: the output is then not what the
+ * channels hold in the end but what was told last. */
+static bool is_fleeting(const struct graph *g)
+{
+    for (size_t i = 0; i < g->output.count; i++) {
+        const struct graph_channel *c = &g->channels[g->output.at[i]];
+        if (c->kind == CHANNEL_EPHEMERAL || c->kind == CHANNEL_ANY ||
+            (c->kind == CHANNEL_TOPIC && !c->accumulate)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void init(struct loop *l, const struct loop_spec *spec)
 {
     *l = (struct loop){
@@ -378,6 +396,7 @@ static void init(struct loop *l, const struct loop_spec *spec)
     l->saver = memory_kept(l) ? l->run->host->saver : NULL;
     l->at_exit = l->run->req->durability == GRAPH_DURABILITY_EXIT;
     l->parents = parents_of(l);
+    l->fleeting = is_fleeting(l->graph);
     l->updated = base_zalloc(l->graph->channel_count * sizeof(bool));
     atomic_init(&l->abort, false);
     if (l->caller != NULL) {
@@ -397,7 +416,12 @@ void graph_step_run(struct loop *l, const struct loop_spec *spec)
 
 leat_value *graph_step_output(const struct loop *l)
 {
-    return graph_channels_read(&l->channels, &l->graph->output);
+    if (l->caller != NULL && !l->spoke) {
+        return leat_new_null();
+    }
+    return l->told != NULL
+               ? leat_hold(l->told)
+               : graph_channels_read(&l->channels, &l->graph->output);
 }
 
 void graph_step_fini(struct loop *l)
@@ -407,6 +431,7 @@ void graph_step_fini(struct loop *l)
     leat_drop(l->command);
     leat_drop(l->parents);
     leat_drop(l->base_values);
+    leat_drop(l->told);
     leat_drop(l->shown);
     graph_channels_fini(&l->channels);
     graph_checkpoint_fini(&l->cp);

@@ -194,11 +194,20 @@ void graph_stream_checkpoint(struct loop *l)
 
 void graph_stream_values(struct loop *l)
 {
-    if (graph_stream_wants(l, GRAPH_MODE_VALUES)) {
-        leat_value *v = graph_channels_read(&l->channels, &l->graph->output);
-        graph_stream_put(l, GRAPH_MODE_VALUES, v);
-        leat_drop(v);
+    bool wanted = graph_stream_wants(l, GRAPH_MODE_VALUES);
+    l->spoke = true;
+    if (!wanted && !l->fleeting) {
+        return;
     }
+    leat_value *v = graph_channels_read(&l->channels, &l->graph->output);
+    if (wanted) {
+        graph_stream_put(l, GRAPH_MODE_VALUES, v);
+    }
+    if (l->fleeting) {
+        leat_drop(l->told);
+        l->told = leat_hold(v);
+    }
+    leat_drop(v);
 }
 
 static void put_interrupted(struct loop *l, const leat_value *interrupts)
