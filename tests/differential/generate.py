@@ -103,17 +103,18 @@ class Maker:
             return self.scalar()
         return self.pick([[], [1, "b"], {"k": 1}, {"k": {"l": [None]}}, {}])
 
-    def message(self):
+    def message(self, who):
+        """Of one id only one message is told: no two nodes may use the same."""
         self.ids += 1
         message = {"type": self.pick(["human", "ai", "system"]), "content": f"m{self.ids}"}
         if self.chance(0.8):
-            message["id"] = self.pick([f"id{self.ids}", "id1", "id2"])
+            message["id"] = self.pick([f"{who}-{self.ids}", f"{who}-0", f"{who}-1"])
         if self.chance(0.1):
-            return {"type": "remove", "content": "", "id": self.pick(["id1", "id2"])}
+            return {"type": "remove", "content": "", "id": self.pick(["h1", f"{who}-0"])}
         return message
 
-    def messages(self, raw):
-        made = [self.message() for _ in range(self.rng.randint(1, 2))]
+    def messages(self, who, raw):
+        made = [self.message(who) for _ in range(self.rng.randint(1, 2))]
         if raw:
             made = [m for m in made if m["type"] != "remove"]
         else:  # with an id: the library writes one into the object itself
@@ -143,7 +144,7 @@ class Maker:
         if reducer == "any":
             return "same"
         if reducer == "messages":
-            return self.messages(raw=self.chance(0.3))
+            return self.messages(who, raw=self.chance(0.3))
         if self.chance(0.2):
             return {"$state": self.pick(self.keys)}
         return self.value()
@@ -229,7 +230,8 @@ class Maker:
         throws = not asks and (self.has("retry", 0.3) or self.has("fail", 0.25))
         if throws:
             op = {"op": "throw", "message": f"{who} failed", "name": self.pick(["Boom", "Error"])}
-            if self.chance(0.9):
+            # of two that run at once either may be the second
+            if graph["level"] == "main" and who not in graph["sendable"]:
                 op["when"] = {"$lt": [{"$calls": who}, self.rng.randint(2, 3)]}
             ops.append(op)
         if self.has("call_graph", 0.4) and graph["level"] == "main" and not throws:
@@ -250,6 +252,9 @@ class Maker:
         names = [op["as"] for op in ops if "as" in op and op["op"] != "llm"]
         if names and self.chance(0.8):
             update["log"] = [who, {"$var": self.pick(names)}]
+        asks = any(op["op"] == "interrupt" for op in ops)
+        if asks:  # the library runs a task that was answered and wrote nothing again
+            update.setdefault("log", [who])
         if any(op["op"] == "llm" for op in ops):
             update["messages"] = self.pick([[{"$var": "answer"}], {"$var": "answer"}])
         later = self.later(graph, who)
@@ -260,13 +265,13 @@ class Maker:
                 return {"$send": {"node": node, "arg": self.argument(who)}}
         if self.has("command", 0.4):
             return self.command(graph, who, update)
-        if self.has("odd", 0.15):
+        if not asks and self.has("odd", 0.15):
             return self.pick([None, {}, None, {}, "text", 3])
         return update
 
     def command(self, graph, who, update):
         fields = {}
-        if self.chance(0.8):
+        if self.chance(0.8) or any(who in str(v) for v in update.values()):
             fields["update"] = update
         goto = self.goto(graph, who)
         if self.chance(0.8) and goto is not None:
@@ -321,7 +326,7 @@ class Maker:
         if self.has("custom", 0.4):
             ops.append(self.custom(who, 1))
         node = {"do": ops}
-        if self.chance(0.95):
+        if self.chance(0.95) or any(op["op"] == "interrupt" for op in ops):
             ops.append({"op": "return", "value": self.result_of(graph, who, ops)})
         if any(op["op"] == "throw" for op in ops) and self.has("retry", 0.7):
             node["retry"] = {"maxAttempts": self.rng.randint(2, 3)}
@@ -331,8 +336,10 @@ class Maker:
     def decorate(self, graph, node):
         if self.has("defer", 0.3):
             node["defer"] = True
-        if self.has("cache", 0.4) and graph["level"] == "main":
-            node["cache"] = {}
+        # the library's key is a pickle, which tells equal objects from the same one
+        keyed = graph["level"] == "main" and "messages" not in graph["state"]
+        if keyed and self.has("cache", 0.4):
+            node["cache"] = {"ttl": 600}
         if self.has("metadata", 0.4):
             node["metadata"] = {"team": self.pick(["red", "blue"])}
 
@@ -356,7 +363,8 @@ class Maker:
         if level != "main" and level != "called":
             self.memory(graph)
         for who in names:
-            if inner and self.has(feature, 0.5) and (who == names[-1] or self.chance(0.5)):
+            inside = inner and not graph.get("no_memory")
+            if inside and self.has(feature, 0.5) and (who == names[-1] or self.chance(0.5)):
                 if inner not in self.graphs:
                     self.graph(inner, inner)
                 nodes[who] = {"graph": inner}

@@ -24,6 +24,10 @@ class Player:
         stops = {"interrupt", "static", "fail", "retry", "conflict"}
         self.may_hide = len(graphs) == 1 or not maker.features & stops
 
+        # what a Send without messages may reach
+        nodes = graphs["main"]["nodes"].items()
+        self.plain = [n for n, spec in nodes if "do" in spec and "llm" not in repr(spec)]
+
     def names(self):
         return list(self.graphs["main"]["nodes"])
 
@@ -32,7 +36,7 @@ class Player:
         if first:
             return self.first_step()
         if state.interrupts and m.chance(0.6):
-            return self.stream(self.answer(state.interrupts))
+            return self.stream(self.answer(state))
         if state.next and m.chance(0.55):
             return self.stream(None)
         kinds = [self.more_input] * 4 + [self.look] * 2 + [self.update] * 3
@@ -53,12 +57,16 @@ class Player:
     def stream(self, data, **more):
         m = self.maker
         step = {"op": "stream", "input": data, **more}
-        if self.may_hide and m.chance(0.08):
+        if self.may_hide and "tools" not in m.features and m.chance(0.08):
             step["op"] = "invoke"
         elif self.may_hide and m.chance(0.1):
             step["subgraphs"] = False
         if m.chance(0.08):
-            step["durability"] = m.pick(["sync", "exit", "async"])
+            # with exit the library stores the set of a waiting edge while it grows
+            late = ["exit"] if "join" not in m.features else []
+            # without a checkpointer the library cannot wait for a checkpoint
+            now = ["sync"] if "no_memory" not in m.features else []
+            step["durability"] = m.pick(["async", *now, *late])
         if m.chance(0.08):
             key = m.pick(["interrupt_before", "interrupt_after"])
             step[key] = m.pick(["*", m.some(self.names(), 1, 2)])
@@ -70,12 +78,15 @@ class Player:
             step["thread"] = "t2"
         return step
 
-    def answer(self, interrupts):
-        m = self.maker
+    def answer(self, state):
+        """A single value goes to whoever asks first: only where one asks."""
+        m, interrupts = self.maker, state.interrupts
+        alone = len(state.next) < 2
         questions = list(dict.fromkeys(i.value for i in interrupts))
         value = m.pick(ANSWERS)
         fields = {"resume": value}
-        if len(interrupts) > 1 and m.chance(0.9) or m.chance(0.2):
+        several = len(interrupts) > 1 and m.chance(0.9)
+        if several or len(interrupts) == 1 and not alone or m.chance(0.2):
             chosen = m.some(questions, 1, len(questions))
             fields = {"resume": {"$resume_map": {q: m.pick(ANSWERS) for q in chosen}}}
         if m.chance(0.1):
@@ -97,8 +108,8 @@ class Player:
             fields["update"] = {"log": ["steer"]}
         if m.chance(0.2):
             fields = {"update": {"log": ["only"]}}
-        if m.chance(0.1):
-            fields["goto"] = {"$send": {"node": m.pick(self.names()), "arg": {"log": ["sent"]}}}
+        if self.plain and m.chance(0.1):
+            fields["goto"] = {"$send": {"node": m.pick(self.plain), "arg": {"log": ["sent"]}}}
         return self.stream({"$command": fields})
 
     def replay(self, entries):
@@ -243,15 +254,35 @@ def ids_in(x):
 def same_message(events):
     """Do two tasks of one step send a message of one id? Only the first of
     them is told."""
-    told = set()
+    told = {}
     for ns, mode, payload in events:
         if mode == "checkpoints" and not ns:
-            told = set()
-        if mode == "updates" and not ns:
-            ids = ids_in(payload)
-            if ids & told:
+            told = {}
+        if mode != "updates":
+            continue
+        for node, update in payload.items():
+            at = [segment.split(":")[0] for segment in ns or []] + [node]
+            for message in ids_in(update):
+                before = told.setdefault(message, at)
+                if before == at and before is not at or not within(at, before):
+                    return True
+    return False
+
+
+def within(a, b):
+    """Is one of two places in graphs the other or around it?"""
+    n = min(len(a), len(b))
+    return a[:n] == b[:n]
+
+
+def same_question(events):
+    """Are there two interrupts of one value in one list? Their order is that
+    of a set."""
+    for _, mode, payload in events:
+        if mode == "updates" and "__interrupt__" in payload:
+            questions = [repr(i["value"]) for i in payload["__interrupt__"]]
+            if len(set(questions)) < len(questions):
                 return True
-            told |= ids
     return False
 
 
@@ -262,8 +293,8 @@ def left_open(step):
 
 
 def half_done(events):
-    """Did a nested graph stop with some tasks of a step done and some not?
-    When it goes on the library runs all of them again."""
+    """Did a nested graph stop in a step of which some tasks were done? When it
+    goes on the library runs all of them again, the engine does not."""
     steps = {}
     for ns, mode, payload in events:
         key = "|".join(ns or [])
@@ -278,7 +309,7 @@ def half_done(events):
             steps.setdefault(key, set()).add("bad" if bad else "done")
         elif mode == "tasks":
             steps.setdefault(key, set())
-    return any(len(ends) == 2 for ends in steps.values())
+    return any("done" in ends for ends in steps.values())
 
 
 def tells_failed(events):
@@ -298,7 +329,8 @@ def comparable(results):
         runs = result["step"]["op"] in ("stream", "invoke")
         if runs and hidden and "error" in result:
             return results[:i]
-        if events and (races(events) or same_message(events) or tells_failed(events)):
+        traits = (races, same_message, same_question, tells_failed)
+        if events and any(has(events) for has in traits):
             return results[:i]
         if events and half_done(events):
             return results[:i + 1]

@@ -8,7 +8,7 @@ then nodes with all that names them, then everything else.
 import copy
 
 # Without these a case is another case or none.
-NEEDED = {"op", "main", "state", "log", "nodes", "value", "graph", "node", "arg", "as", "step", "to", "from", "args"}
+NEEDED = {"op", "main", "state", "log", "nodes", "value", "graph", "node", "arg", "as", "step", "to", "from", "args", "ttl"}
 
 
 def nodes_gone(graph, node):
@@ -129,11 +129,36 @@ def edges_hold(graph):
     )
 
 
+def targets_hold(graph):
+    """Every name that a branch may choose is that of a node or a label."""
+
+    def leaves(x):
+        if isinstance(x, dict):
+            inner = [v for k, v in x.items() if k not in ("$state", "$calls", "$lt", "arg", "$item")]
+            return [n for v in inner for n in leaves(v)]
+        if isinstance(x, list):
+            return [n for v in x for n in leaves(v)]
+        return [x] if isinstance(x, str) else []
+
+    for branch in graph.get("conditional", []):
+        known = set(branch["map"]) if "map" in branch else {"__end__", *graph["nodes"]}
+        to = branch["to"]
+        if isinstance(to, dict) and "$map" in to:
+            to = to["$map"][1]
+        if not set(leaves(to)) <= known:
+            return False
+        if not set((branch.get("map") or {}).values()) <= {"__end__", *graph["nodes"]}:
+            return False
+    return True
+
+
 def is_case(case):
     """Would the generator make such a case?"""
     try:
         for graph in case["graphs"].values():
             if not graph["nodes"] or not lists_hold(graph) or not edges_hold(graph):
+                return False
+            if not targets_hold(graph):
                 return False
             if not set(names_in(graph, "node")) <= set(graph["nodes"]):
                 return False
@@ -143,7 +168,7 @@ def is_case(case):
         steps = [r["step"] for r in case["results"]]
         commands = [s["input"]["$command"] for s in steps if "$command" in (s.get("input") or {})]
         return set(names_in(steps, "node")) <= nodes and all(commands)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, IndexError):
         return False
 
 
