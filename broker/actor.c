@@ -23,11 +23,11 @@ struct brk_actor {
     brk_actor_fn *body;
     void *arg;
     zactor_t *thread;
-    zsock_t *control; /* the thread's end */
+    zsock_t *control;   /* the thread's end */
     _Atomic bool ready; /* set by the thread before its first signal */
     _Atomic bool ended; /* the last that the thread writes */
     bool asked;
-    struct err err;     /* of a start that failed */
+    struct err err; /* of a start that failed */
 };
 
 static void thread_main(zsock_t *control, void *arg);

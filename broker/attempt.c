@@ -11,9 +11,9 @@
 #include "common/log.h"
 #include "common/stat.h"
 
-#define HOLD_MS 500       /* pause after a start that the store refused */
-#define FULL_MS 100       /* pause after a worker said it was full */
-#define SPARED_MAX 10     /* losses in a row that may not count */
+#define HOLD_MS 500   /* pause after a start that the store refused */
+#define FULL_MS 100   /* pause after a worker said it was full */
+#define SPARED_MAX 10 /* losses in a row that may not count */
 #define ATTEMPT_MAX UINT16_MAX
 
 static void give(struct brk_core *core, struct brk_run *run,
@@ -26,15 +26,15 @@ static void send_start(struct brk_core *core, struct brk_run *run);
 static void take_back(struct brk_core *core, struct brk_run *run);
 static void hold(struct brk_core *core, struct brk_run *run, int64_t ms,
                  const char *why);
-static bool count_loss(struct brk_core *core, struct brk_run *run,
-                       bool counts);
+static bool count_loss(struct brk_core *core, struct brk_run *run, bool counts);
 static bool is_of(const struct brk_run *run, const struct brk_peer *worker,
                   const struct link_in *in);
 static void read_end(struct brk_run *run, const struct link_in *in);
 static const char *word_of(leat_view v, const char *const words[], size_t n,
                            const char *otherwise);
 
-/* ---- when ------------------------------------------------------------------------- */
+/* ---- when
+ * ------------------------------------------------------------------------- */
 
 void brk_attempt_arm(struct brk_core *core, struct brk_run *run)
 {
@@ -96,7 +96,9 @@ void brk_attempt_on_subscribed(struct brk_core *core, const struct id *id)
     }
 }
 
-/* ---- who ---------------------------------------------------------------------------- */
+/* ---- who
+ * ----------------------------------------------------------------------------
+ */
 
 void brk_attempt_pump(struct brk_core *core)
 {
@@ -117,9 +119,9 @@ void brk_attempt_pump(struct brk_core *core)
         for (struct brk_graph *g = core->queue.hot; g != NULL;
              g = g->hot_next) {
             struct brk_run *head = brk_queue_head(g);
-            if (run != NULL && (head->due_ms > run->due_ms ||
-                                (head->due_ms == run->due_ms &&
-                                 head->order > run->order))) {
+            if (run != NULL &&
+                (head->due_ms > run->due_ms ||
+                 (head->due_ms == run->due_ms && head->order > run->order))) {
                 continue;
             }
             struct brk_peer *peer = brk_peer_pick(g, core->now.mono_ms);
@@ -220,8 +222,8 @@ void brk_attempt_on_start(struct brk_core *core, struct brk_run *run,
         start_if_ready(core, run);
         return;
     }
-    log_warn("run.not_started", "run=%s attempt=%u error=%s",
-             ID_TEXT(&run->id), run->attempt, LOG_Q(op->err.text));
+    log_warn("run.not_started", "run=%s attempt=%u error=%s", ID_TEXT(&run->id),
+             run->attempt, LOG_Q(op->err.text));
     take_back(core, run);
     if (op->err.code == ERR_NOT_FOUND) { /* its row was deleted */
         (void)base_copy(run->end.status, sizeof run->end.status, "deleted");
@@ -278,15 +280,16 @@ static void send_start(struct brk_core *core, struct brk_run *run)
     struct wire_head head = brk_core_head(core, WIRE_RUN_START, run);
     head.seq = run->first_seq;
     head.ms = run->ms;
-    leat_value *body = leat_pack(
-        "{s:s,s:s,s:b,s:b,s:W,s:W,s:b}", "graph_id", run->graph->name,
-        "assistant_id", run->assistant, "stored", (int)run->stored,
-        "temporary", (int)run->temporary, "kwargs", run->kwargs, "metadata",
-        run->metadata, "last", (int)run->alone);
+    leat_value *body =
+        leat_pack("{s:s,s:s,s:b,s:b,s:W,s:W,s:b}", "graph_id", run->graph->name,
+                  "assistant_id", run->assistant, "stored", (int)run->stored,
+                  "temporary", (int)run->temporary, "kwargs", run->kwargs,
+                  "metadata", run->metadata, "last", (int)run->alone);
     brk_core_to_worker(core, &run->worker->route, &head, body);
 }
 
-/* ---- lost and found ------------------------------------------------------------- */
+/* ---- lost and found
+ * ------------------------------------------------------------- */
 
 /* No worker has it any more. */
 static void take_back(struct brk_core *core, struct brk_run *run)
@@ -314,7 +317,8 @@ void brk_attempt_lose(struct brk_core *core, struct brk_run *run, bool counts,
         char text[128];
         (void)snprintf(text, sizeof text,
                        "The run's worker was lost %u times while it executed "
-                       "it.", run->failures);
+                       "it.",
+                       run->failures);
         run->dead = true;
         brk_finish_close(core, run, "error", "WorkerLost", text);
     } else {
@@ -374,7 +378,8 @@ void brk_attempt_adopt(struct brk_core *core, struct brk_run *run,
     core->busy_changed = true;
 }
 
-/* ---- what the worker says --------------------------------------------------------- */
+/* ---- what the worker says
+ * --------------------------------------------------------- */
 
 void brk_attempt_on_started(struct brk_core *core, struct brk_peer *worker,
                             const struct link_in *in)
@@ -406,8 +411,7 @@ void brk_attempt_on_done(struct brk_core *core, struct brk_peer *worker,
         struct brk_claim claim = {.attempt = in->head.attempt, .peer = worker};
         brk_attempt_adopt(core, run, &claim);
     } else if (!mine || run->state != BRK_RUN_RUNNING) {
-        brk_attempt_send_kept(core, &in->from, &in->head.run,
-                              in->head.attempt);
+        brk_attempt_send_kept(core, &in->from, &in->head.run, in->head.attempt);
         return;
     }
     brk_peer_free_slot(run);
@@ -467,8 +471,7 @@ void brk_attempt_on_yield(struct brk_core *core, struct brk_peer *worker,
     struct brk_run *run = idmap_get(&core->runs, &in->head.run);
     if (run == NULL || !is_of(run, worker, in) ||
         run->state != BRK_RUN_RUNNING) {
-        brk_attempt_send_kept(core, &in->from, &in->head.run,
-                              in->head.attempt);
+        brk_attempt_send_kept(core, &in->from, &in->head.run, in->head.attempt);
         return;
     }
     if (leat_is(why, "drain") || leat_is(why, "replaced")) {
@@ -520,15 +523,16 @@ static bool is_of(const struct brk_run *run, const struct brk_peer *worker,
     return run->worker == worker && run->attempt == in->head.attempt;
 }
 
-/* ---- to the worker ------------------------------------------------------------------ */
+/* ---- to the worker
+ * ------------------------------------------------------------------ */
 
 void brk_attempt_send_cancel(struct brk_core *core, const struct brk_run *run)
 {
     must(run->worker != NULL);
     struct wire_head head = brk_core_head(core, WIRE_RUN_CANCEL, run);
-    brk_core_to_worker(core, &run->worker->route, &head,
-                       leat_pack("{s:s}", "action",
-                                 brk_run_cancel_name(run->cancel)));
+    brk_core_to_worker(
+        core, &run->worker->route, &head,
+        leat_pack("{s:s}", "action", brk_run_cancel_name(run->cancel)));
 }
 
 void brk_attempt_send_stop(struct brk_core *core, const struct brk_peer *worker,
@@ -550,7 +554,9 @@ void brk_attempt_send_kept(struct brk_core *core,
     brk_core_to_worker(core, worker, &head, NULL);
 }
 
-/* ---- why -------------------------------------------------------------------------------- */
+/* ---- why
+ * --------------------------------------------------------------------------------
+ */
 
 char *brk_attempt_why(const struct brk_core *core, const struct brk_run *run)
 {

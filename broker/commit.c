@@ -123,7 +123,8 @@ static bool is_open(const char *status)
     return strcmp(status, "pending") == 0 || strcmp(status, "running") == 0;
 }
 
-/* ---- the start ------------------------------------------------------------------------ */
+/* ---- the start
+ * ------------------------------------------------------------------------ */
 
 static struct brk_run *run_of_row(struct brk_core *core,
                                   const struct store_run *row)
@@ -133,8 +134,8 @@ static struct brk_run *run_of_row(struct brk_core *core,
                       row->graph_id == NULL ? 0 : strlen(row->graph_id)};
     struct brk_graph *graph = brk_queue_require(&core->queue, name, &err);
     if (graph == NULL || idmap_get(&core->runs, &row->run_id) != NULL) {
-        log_error("core.not_restored", "run=%s error=%s",
-                  ID_TEXT(&row->run_id), LOG_Q(err.text));
+        log_error("core.not_restored", "run=%s error=%s", ID_TEXT(&row->run_id),
+                  LOG_Q(err.text));
         return NULL;
     }
     struct brk_run *run = brk_run_new(&row->run_id, &row->thread_id);

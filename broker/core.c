@@ -20,8 +20,8 @@
 #define SUBSCRIBED_MS 60000
 #define LOOKED_MAX 65536
 #define LOOKED_MS 2000
-#define LOOK_MS 50          /* pause between looks at leases */
-#define GRAPHS_MS 1000      /* pause between tellings of who is busy */
+#define LOOK_MS 50     /* pause between looks at leases */
+#define GRAPHS_MS 1000 /* pause between tellings of who is busy */
 
 static void drop_past(struct brk_recent_entry *e);
 static void drop_plain(struct brk_recent_entry *e);
@@ -114,7 +114,8 @@ static void drop_plain(struct brk_recent_entry *e)
     free(e);
 }
 
-/* ---- the turn -------------------------------------------------------------------- */
+/* ---- the turn
+ * -------------------------------------------------------------------- */
 
 void brk_core_begin(struct brk_core *core, struct brk_now now)
 {
@@ -161,7 +162,8 @@ void brk_core_drain(struct brk_core *core)
     core->draining = true;
 }
 
-/* ---- what comes in --------------------------------------------------------------- */
+/* ---- what comes in
+ * --------------------------------------------------------------- */
 
 void brk_core_on_gateway(struct brk_core *core, struct link_in *in)
 {
@@ -310,7 +312,8 @@ static bool is_old(struct brk_core *core, bool gateway,
     return true;
 }
 
-/* ---- what goes out --------------------------------------------------------------- */
+/* ---- what goes out
+ * --------------------------------------------------------------- */
 
 struct wire_head brk_core_head(const struct brk_core *core, uint8_t type,
                                const struct brk_run *run)
@@ -407,15 +410,15 @@ static struct brk_out *add_out(struct brk_core *core, enum brk_out_to to)
 {
     if (core->out_count == core->out_room) {
         core->out_room = core->out_room == 0 ? 64 : core->out_room * 2;
-        core->out = base_realloc(core->out,
-                                 core->out_room * sizeof *core->out);
+        core->out = base_realloc(core->out, core->out_room * sizeof *core->out);
     }
     struct brk_out *out = &core->out[core->out_count++];
     *out = (struct brk_out){.to = to};
     return out;
 }
 
-/* ---- counts ------------------------------------------------------------------------ */
+/* ---- counts
+ * ------------------------------------------------------------------------ */
 
 struct brk_core_counts brk_core_count(const struct brk_core *core)
 {

@@ -26,9 +26,9 @@ struct brk_core_conf {
     uint32_t epoch;
     int64_t lease_ms;
     int64_t run_timeout_ms;
-    int64_t past_ms;         /* how long ended runs are remembered */
+    int64_t past_ms; /* how long ended runs are remembered */
     unsigned max_attempts;
-    size_t lane_runs;        /* runs that may wait on one thread */
+    size_t lane_runs; /* runs that may wait on one thread */
 };
 
 struct brk_now {
@@ -76,10 +76,10 @@ void brk_core_end(struct brk_core *core);
 enum brk_out_to { BRK_OUT_GATEWAY, BRK_OUT_WORKER, BRK_OUT_RELAY };
 struct brk_out {
     enum brk_out_to to;
-    struct link_route route;  /* gateway, worker */
-    struct wire_head head;    /* gateway, worker */
-    leat_value *body;         /* gateway, worker; may be NULL */
-    struct brk_note *note;    /* relay */
+    struct link_route route; /* gateway, worker */
+    struct wire_head head;   /* gateway, worker */
+    leat_value *body;        /* gateway, worker; may be NULL */
+    struct brk_note *note;   /* relay */
 };
 /* The next message to send, in order; what it holds is the caller's. */
 MUST_USE bool brk_core_take_out(struct brk_core *core, struct brk_out *out);
@@ -88,12 +88,13 @@ struct brk_batch *brk_core_take_batch(struct brk_core *core);
 /* The monotonic time at which the next turn must begin at the latest. */
 int64_t brk_core_next_ms(const struct brk_core *core);
 
-/* ---- for tests and status -------------------------------------------------- */
+/* ---- for tests and status --------------------------------------------------
+ */
 
 struct brk_core_counts {
     size_t runs, lanes, workers, gateways;
     size_t busy, slots;
-    size_t uncommitted;       /* operations that the ledger still has */
+    size_t uncommitted; /* operations that the ledger still has */
 };
 struct brk_core_counts brk_core_count(const struct brk_core *core);
 /* Calls `see` for each live run, in no order. */

@@ -16,16 +16,22 @@
 #include "common/stat.h"
 
 #define DESK_MAGIC LEAT_MAGIC(0xb0e70020)
-#define TURN_MESSAGES 1000  /* of one source in one turn */
+#define TURN_MESSAGES 1000 /* of one source in one turn */
 #define WAIT_MS 100
-#define PUMP_MS 2           /* while a peer's queue is not empty */
-#define PROBE_MS 20         /* after a connection was lost: ask all, and */
-#define PROBE_FOR_MS 300    /* again for so long: it is not seen at once */
+#define PUMP_MS 2        /* while a peer's queue is not empty */
+#define PROBE_MS 20      /* after a connection was lost: ask all, and */
+#define PROBE_FOR_MS 300 /* again for so long: it is not seen at once */
 #define DRAIN_MS 5000
 #define HWM 10000
 
-enum { ITEM_STOP, ITEM_RELAY, ITEM_LEDGER, ITEM_WORKERS, ITEM_GATEWAYS = 5,
-       ITEMS = 7 };
+enum {
+    ITEM_STOP,
+    ITEM_RELAY,
+    ITEM_LEDGER,
+    ITEM_WORKERS,
+    ITEM_GATEWAYS = 5,
+    ITEMS = 7
+};
 
 struct brk_desk {
     uint32_t magic;
@@ -39,8 +45,8 @@ struct brk_desk {
     link_t *workers;
     struct link_in in;
     zmq_pollitem_t items[ITEMS]; /* as the last wait left them */
-    bool queued;              /* some link has something left to send */
-    int64_t probe_until_ms[2]; /* workers, gateways */
+    bool queued;                 /* some link has something left to send */
+    int64_t probe_until_ms[2];   /* workers, gateways */
     int64_t probe_next_ms[2];
 };
 
@@ -111,7 +117,8 @@ void brk_desk_destroy(struct brk_desk **p)
     *p = NULL;
 }
 
-/* ---- the thread ------------------------------------------------------------------- */
+/* ---- the thread
+ * ------------------------------------------------------------------- */
 
 static void desk_main(struct brk_actor *actor, void *arg)
 {
@@ -208,7 +215,8 @@ static void drain(struct brk_desk *d)
     }
 }
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading
+ * ------------------------------------------------------------------------- */
 
 /* Only what is readable: asking a ZeroMQ socket costs a system call. */
 static bool readable(const struct brk_desk *d, int item)
@@ -219,14 +227,16 @@ static bool readable(const struct brk_desk *d, int item)
 static void read_links(struct brk_desk *d)
 {
     for (int i = 0; readable(d, ITEM_WORKERS) && i < TURN_MESSAGES &&
-                    link_recv(d->workers, &d->in); i++) {
+                    link_recv(d->workers, &d->in);
+         i++) {
         log_debug("desk.worker", "type=%s run=%s tag=%u",
                   wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
                   d->in.head.tag);
         brk_core_on_worker(d->core, &d->in);
     }
     for (int i = 0; readable(d, ITEM_GATEWAYS) && i < TURN_MESSAGES &&
-                    link_recv(d->gateways, &d->in); i++) {
+                    link_recv(d->gateways, &d->in);
+         i++) {
         log_debug("desk.gateway", "type=%s run=%s tag=%u",
                   wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
                   d->in.head.tag);
@@ -237,13 +247,14 @@ static void read_links(struct brk_desk *d)
 static void read_pipes(struct brk_desk *d)
 {
     struct brk_note *note;
-    for (int i = 0; i < TURN_MESSAGES &&
-                    (note = link_pipe_recv(d->relay)) != NULL; i++) {
+    for (int i = 0;
+         i < TURN_MESSAGES && (note = link_pipe_recv(d->relay)) != NULL; i++) {
         brk_core_on_relay(d->core, &note);
     }
     struct brk_batch *batch;
-    for (int i = 0; i < TURN_MESSAGES &&
-                    (batch = link_pipe_recv(d->ledger)) != NULL; i++) {
+    for (int i = 0;
+         i < TURN_MESSAGES && (batch = link_pipe_recv(d->ledger)) != NULL;
+         i++) {
         brk_core_on_ledger(d->core, &batch);
     }
 }
@@ -265,7 +276,8 @@ static void probe(struct brk_desk *d, link_t *link, int item)
     }
 }
 
-/* ---- sending ------------------------------------------------------------------------- */
+/* ---- sending
+ * ------------------------------------------------------------------------- */
 
 static void send_out(struct brk_desk *d)
 {

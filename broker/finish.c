@@ -21,7 +21,8 @@ static void tell_relay_deleted(struct brk_core *core,
                                const struct brk_run *run);
 static void count_end(const struct brk_core *core, const struct brk_run *run);
 
-/* ---- by the broker ------------------------------------------------------------- */
+/* ---- by the broker
+ * ------------------------------------------------------------- */
 
 void brk_finish_close(struct brk_core *core, struct brk_run *run,
                       const char *status, const char *error,
@@ -82,7 +83,8 @@ void brk_finish_cancelled(struct brk_core *core, struct brk_run *run)
     }
 }
 
-/* ---- writing it down ----------------------------------------------------------- */
+/* ---- writing it down
+ * ----------------------------------------------------------- */
 
 void brk_finish_settle(struct brk_core *core, struct brk_run *run,
                        const char *why)
@@ -127,12 +129,14 @@ void brk_finish_rollback(struct brk_core *core, struct brk_run *run,
     }
 }
 
-/* ---- written down ---------------------------------------------------------------- */
+/* ---- written down
+ * ---------------------------------------------------------------- */
 
 void brk_finish_ended(struct brk_core *core, struct brk_run *run)
 {
     must(run->state == BRK_RUN_ENDING);
     tell_watchers(core, run);
+    brk_submit_cancel_done(core, run);
     count_end(core, run);
     if (run->worker != NULL) {
         brk_attempt_send_kept(core, &run->worker->route, &run->id,
@@ -188,7 +192,8 @@ void brk_finish_remember(struct brk_core *core, const struct brk_run *run,
     brk_recent_put(&core->past, &past->entry, core->now.mono_ms);
 }
 
-/* ---- ended before this broker began ---------------------------------------------- */
+/* ---- ended before this broker began
+ * ---------------------------------------------- */
 
 void brk_finish_on_unknown(struct brk_core *core, const struct brk_note *note)
 {
@@ -202,8 +207,7 @@ void brk_finish_on_unknown(struct brk_core *core, const struct brk_note *note)
     struct brk_recent_entry *looked = base_zalloc(sizeof *looked);
     looked->id = note->run;
     brk_recent_put(&core->looked, looked, core->now.mono_ms);
-    struct brk_op *op =
-        brk_core_op_thread(core, BRK_OP_LOOKUP, &note->thread);
+    struct brk_op *op = brk_core_op_thread(core, BRK_OP_LOOKUP, &note->thread);
     op->run = note->run;
     op->attempt = note->attempt;
 }
@@ -230,13 +234,13 @@ void brk_finish_on_lookup(struct brk_core *core, const struct brk_op *op)
     brk_core_to_relay(core, ended);
 }
 
-/* ---- telling ------------------------------------------------------------------------ */
+/* ---- telling
+ * ------------------------------------------------------------------------ */
 
 static void tell_watchers(struct brk_core *core, const struct brk_run *run)
 {
     for (uint64_t left = run->watchers; left != 0; left &= left - 1) {
-        const struct brk_peer *peer =
-            core->peers.of_bit[__builtin_ctzll(left)];
+        const struct brk_peer *peer = core->peers.of_bit[__builtin_ctzll(left)];
         struct wire_head head = brk_core_head(core, WIRE_RUN_ENDED, run);
         head.seq = run->end.seq;
         brk_core_to_gateway(core, &peer->route, &head,
@@ -259,13 +263,12 @@ void brk_finish_tell_past(struct brk_core *core, const struct brk_past *past,
 
 static leat_value *ended_body(const char *status, const leat_value *error)
 {
-    return error == NULL ? leat_pack("{s:s}", "status", status)
-                         : leat_pack("{s:s,s:W}", "status", status, "error",
-                                     error);
+    return error == NULL
+               ? leat_pack("{s:s}", "status", status)
+               : leat_pack("{s:s,s:W}", "status", status, "error", error);
 }
 
-static void tell_relay_deleted(struct brk_core *core,
-                               const struct brk_run *run)
+static void tell_relay_deleted(struct brk_core *core, const struct brk_run *run)
 {
     struct brk_note *note =
         brk_note_new(BRK_NOTE_FORGET, &run->id, &run->thread);

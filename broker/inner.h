@@ -27,8 +27,8 @@
 /* What every thread of the broker is given; outlives them all. */
 struct brk_env {
     const conf_t *conf;
-    uint32_t epoch;    /* of this broker, stored before any thread starts */
-    const char *base;  /* --listen; sockets by link_endpoint() */
+    uint32_t epoch;   /* of this broker, stored before any thread starts */
+    const char *base; /* --listen; sockets by link_endpoint() */
 };
 
 /* ---- desk and relay --------------------------------------------------------
@@ -82,12 +82,12 @@ struct brk_note {
     struct id run;
     struct id thread;
     uint16_t attempt;
-    bool stored;  /* FENCE, CLOSE: the log goes to the journal too */
-    bool adopt;   /* FENCE */
+    bool stored; /* FENCE, CLOSE: the log goes to the journal too */
+    bool adopt;  /* FENCE */
     uint32_t count;
     uint64_t seq;
     uint64_t ms;
-    char *body;   /* CLOSE: count events as on the wire; freed with the note */
+    char *body; /* CLOSE: count events as on the wire; freed with the note */
     size_t body_len;
 };
 #define BRK_NOTE_MAGIC LEAT_MAGIC(0xb0e70001)
@@ -108,12 +108,12 @@ enum brk_log_type {
     BRK_LOG_APPEND = 1, /* events first..first+count-1 of the run, one attempt:
                            attempt, ms, body. Answered by DURABLE, once per
                            flush and run */
-    BRK_LOG_READ,   /* stored events from `first` on, up to about `limit` bytes
-                       (0: all); answered by CHUNKs in order and one READ_DONE,
-                       all with this `cookie` */
+    BRK_LOG_READ, /* stored events from `first` on, up to about `limit` bytes
+                     (0: all); answered by CHUNKs in order and one READ_DONE,
+                     all with this `cookie` */
     BRK_LOG_MARKS_GET, /* what is stored of this run? Answered by MARKS */
-    BRK_LOG_END,    /* the log is complete with sequence `last` */
-    BRK_LOG_FORGET, /* the run is deleted: drop what is not yet written */
+    BRK_LOG_END,       /* the log is complete with sequence `last` */
+    BRK_LOG_FORGET,    /* the run is deleted: drop what is not yet written */
 
     /* journal -> relay */
 
@@ -122,7 +122,7 @@ enum brk_log_type {
     BRK_LOG_READ_DONE, /* `first` the first one kept (0: nothing is), `last` the
                           last one, `ended`; `failed`: the store did not answer,
                           ask again */
-    BRK_LOG_MARKS,     /* `first`, `last` as above (0: none), `ended`; `failed` */
+    BRK_LOG_MARKS, /* `first`, `last` as above (0: none), `ended`; `failed` */
 };
 
 struct brk_log {
@@ -137,9 +137,9 @@ struct brk_log {
     uint64_t first;
     uint64_t last;
     uint64_t ms;
-    uint64_t cookie;  /* READ, MARKS_GET: handed back unread */
-    uint64_t limit;   /* READ */
-    zmq_msg_t body;   /* always initialised; APPEND: shares the ring's bytes */
+    uint64_t cookie; /* READ, MARKS_GET: handed back unread */
+    uint64_t limit;  /* READ */
+    zmq_msg_t body;  /* always initialised; APPEND: shares the ring's bytes */
 };
 #define BRK_LOG_MAGIC LEAT_MAGIC(0xb0e70002)
 
@@ -169,34 +169,34 @@ enum brk_op_type {
     BRK_OP_ROLLBACK,   /* delete the run, its checkpoints and its log; the
                           thread is as it was before the run */
     BRK_OP_THREAD_DELETE, /* the thread and all it has */
-    BRK_OP_LOOKUP,     /* nothing is written. `existed`, status, attempt, ms;
-                          `seq`: last one of the log when the stored log is
-                          shorter than that, else 0 */
+    BRK_OP_LOOKUP,        /* nothing is written. `existed`, status, attempt, ms;
+                             `seq`: last one of the log when the stored log is
+                             shorter than that, else 0 */
 };
 
 struct brk_op {
     enum brk_op_type type;
     struct id run;
     struct id thread;
-    uint16_t attempt;     /* START, FINISH (0: whatever it is) */
-    uint16_t failures;    /* START */
-    bool existed;         /* INSERT, out */
-    bool busy;            /* ROLLBACK: other runs of the thread are open */
-    int64_t due_us;       /* INSERT: wall time before which it must not start */
-    uint64_t ms;          /* START: first half of the attempt's event ids */
-    uint64_t seq;         /* START: first one of the attempt; REQUEUE, FINISH:
-                             last one of the log (0: unchanged) */
-    uint64_t last_ms;     /* INSERT, out: highest ms used on the thread */
-    char status[16];      /* FINISH: success, error, interrupted; CANCEL;
-                             INSERT, out */
+    uint16_t attempt;  /* START, FINISH (0: whatever it is) */
+    uint16_t failures; /* START */
+    bool existed;      /* INSERT, out */
+    bool busy;         /* ROLLBACK: other runs of the thread are open */
+    int64_t due_us;    /* INSERT: wall time before which it must not start */
+    uint64_t ms;       /* START: first half of the attempt's event ids */
+    uint64_t seq;      /* START: first one of the attempt; REQUEUE, FINISH:
+                          last one of the log (0: unchanged) */
+    uint64_t last_ms;  /* INSERT, out: highest ms used on the thread */
+    char status[16];   /* FINISH: success, error, interrupted; CANCEL;
+                          INSERT, out */
     char thread_status[16]; /* FINISH: idle, interrupted, error; "": leave it */
-    leat_value *submit;   /* INSERT: the body of RUN_SUBMIT */
-    leat_value *error;    /* FINISH: {"error","message"} or NULL */
-    leat_value *values;   /* FINISH: NULL leaves them */
+    leat_value *submit;     /* INSERT: the body of RUN_SUBMIT */
+    leat_value *error;      /* FINISH: {"error","message"} or NULL */
+    leat_value *values;     /* FINISH: NULL leaves them */
     leat_value *interrupts; /* FINISH: NULL means none */
-    struct link_route ack; /* the desk's: who is told when it is committed */
+    struct link_route ack;  /* the desk's: who is told when it is committed */
     uint32_t ack_tag;
-    struct err err;       /* out: code ERR_NONE when committed */
+    struct err err; /* out: code ERR_NONE when committed */
 };
 
 struct brk_batch {

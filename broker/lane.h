@@ -19,11 +19,11 @@ struct brk_lane {
     uint32_t magic;
     struct id thread;
     struct brk_run *first, *last;
-    struct brk_run *turn;  /* the run that has begun and not ended; or NULL */
+    struct brk_run *turn; /* the run that has begun and not ended; or NULL */
     size_t count;
-    uint64_t last_ms;      /* highest event id half known to be used */
-    bool deleting;         /* the thread goes once its runs have stopped */
-    bool delete_sent;      /* the ledger has been told so */
+    uint64_t last_ms; /* highest event id half known to be used */
+    bool deleting;    /* the thread goes once its runs have stopped */
+    bool delete_sent; /* the ledger has been told so */
     struct link_route delete_to; /* who asked for that */
     uint32_t delete_tag;
 };

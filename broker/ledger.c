@@ -19,11 +19,11 @@
 #include "common/store/store.h"
 
 #define LEDGER_MAGIC LEAT_MAGIC(0xb0e70021)
-#define GROUP_BATCHES 256   /* batches in one transaction */
-#define GROUP_OPS 4096      /* operations in one transaction, about */
-#define PAUSE_MS 50         /* between tries while the store does not answer */
+#define GROUP_BATCHES 256 /* batches in one transaction */
+#define GROUP_OPS 4096    /* operations in one transaction, about */
+#define PAUSE_MS 50       /* between tries while the store does not answer */
 #define PAUSE_MS_MAX 1000
-#define TRIES 20            /* of what the store refuses without a reason */
+#define TRIES 20 /* of what the store refuses without a reason */
 #define REFUSED_MAX 65536
 #define REFUSED_MS 60000
 
@@ -41,8 +41,8 @@ struct brk_ledger {
 };
 
 enum outcome {
-    DONE,   /* committed, or refused for the operation's own reasons */
-    AGAIN,  /* the store cannot now */
+    DONE,  /* committed, or refused for the operation's own reasons */
+    AGAIN, /* the store cannot now */
 };
 
 static void ledger_main(struct brk_actor *actor, void *arg);
@@ -99,7 +99,8 @@ void brk_ledger_destroy(struct brk_ledger **p)
     *p = NULL;
 }
 
-/* ---- the thread ------------------------------------------------------------------- */
+/* ---- the thread
+ * ------------------------------------------------------------------- */
 
 static void ledger_main(struct brk_actor *actor, void *arg)
 {
@@ -192,7 +193,8 @@ static enum outcome try_group(struct brk_ledger *l, struct err *err)
     return store_commit(l->store, err) ? DONE : AGAIN;
 }
 
-/* ---- when the store does not answer ------------------------------------------- */
+/* ---- when the store does not answer
+ * ------------------------------------------- */
 
 static void commit_alone(struct brk_ledger *l, struct brk_op *op)
 {
@@ -269,7 +271,8 @@ static void say_away(struct brk_ledger *l, const struct err *err)
     }
 }
 
-/* ---- operations ------------------------------------------------------------------ */
+/* ---- operations
+ * ------------------------------------------------------------------ */
 
 static bool run_op(struct brk_ledger *l, struct brk_op *op)
 {
@@ -310,8 +313,8 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
     leat_view body = leat_view_of(op->submit);
     struct store_run row = {.run_id = op->run,
                             .thread_id = op->thread,
-                            .temporary = leat_bool(
-                                leat_get(body, "temporary"), false),
+                            .temporary =
+                                leat_bool(leat_get(body, "temporary"), false),
                             .due_us = op->due_us};
     char *assistant = value_strdup(leat_get(body, "assistant_id"));
     char *strategy = value_strdup(leat_get(body, "strategy"));

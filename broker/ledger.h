@@ -13,8 +13,8 @@ struct brk_ledger;
 
 /* Takes over its end of the pipe; opens its own handle of the store. */
 struct brk_ledger *brk_ledger_new(const struct brk_env *env,
-                                  struct link_pipe **desk, struct err *err)
-    MUST_USE;
+                                  struct link_pipe **desk,
+                                  struct err *err) MUST_USE;
 void brk_ledger_destroy(struct brk_ledger **p);
 
 #endif

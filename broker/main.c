@@ -67,8 +67,7 @@ static int serve(const conf_t *conf)
     if (admin_start(conf_str(conf, CONF_ADMIN_LISTEN), PROC_BROKER, &b.admin,
                     &err) &&
         take_over(&b, &err) && start(&b, &err)) {
-        log_info("broker.ready", "listen=%s epoch=%u", b.env.base,
-                 b.env.epoch);
+        log_info("broker.ready", "listen=%s epoch=%u", b.env.base, b.env.epoch);
         proc_ready(b.env.base);
         while (!asked_to_stop_within(-1)) {
         }
@@ -139,8 +138,8 @@ static bool start(struct broker *b, struct err *err)
             brk_desk_new(&b->env, &desk_relay, &desk_ledger, &b->open, err);
     }
     store_runs_free(&b->open.rows, b->open.n);
-    struct link_pipe *rest[] = {journal, relay_journal, relay, desk_relay,
-                                ledger, desk_ledger};
+    struct link_pipe *rest[] = {journal,    relay_journal, relay,
+                                desk_relay, ledger,        desk_ledger};
     for (size_t i = 0; i < COUNT_OF(rest); i++) { /* not taken over */
         link_pipe_destroy(&rest[i]);
     }

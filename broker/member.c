@@ -22,8 +22,8 @@ static struct brk_peer *greet(struct brk_core *core, bool gateway,
 static bool read_hello(struct brk_core *core, struct brk_peer *peer,
                        leat_view body, struct err *err);
 static void welcome(struct brk_core *core, const struct brk_peer *peer);
-static void reply(struct brk_core *core, bool gateway,
-                  const struct link_in *in, uint8_t type);
+static void reply(struct brk_core *core, bool gateway, const struct link_in *in,
+                  uint8_t type);
 static void take_runs(struct brk_core *core, struct brk_peer *worker,
                       leat_view runs);
 static bool read_run(leat_view item, struct brk_claim *out);
@@ -61,7 +61,9 @@ struct brk_peer *brk_member_of(struct brk_core *core, bool gateway,
     return peer;
 }
 
-/* ---- hello --------------------------------------------------------------------------- */
+/* ---- hello
+ * ---------------------------------------------------------------------------
+ */
 
 static void on_hello(struct brk_core *core, bool gateway, struct link_in *in)
 {
@@ -170,8 +172,8 @@ static void welcome(struct brk_core *core, const struct brk_peer *peer)
     }
 }
 
-static void reply(struct brk_core *core, bool gateway,
-                  const struct link_in *in, uint8_t type)
+static void reply(struct brk_core *core, bool gateway, const struct link_in *in,
+                  uint8_t type)
 {
     struct wire_head head = brk_core_head(core, type, NULL);
     head.tag = in->head.tag;
@@ -182,7 +184,8 @@ static void reply(struct brk_core *core, bool gateway,
     }
 }
 
-/* ---- runs that a worker says it holds ------------------------------------------- */
+/* ---- runs that a worker says it holds
+ * ------------------------------------------- */
 
 static void take_runs(struct brk_core *core, struct brk_peer *worker,
                       leat_view runs)
@@ -207,8 +210,8 @@ static bool read_run(leat_view item, struct brk_claim *out)
     leat_text thread = leat_string(leat_get(item, "thread"));
     int64_t attempt = leat_int(leat_get(item, "attempt"), 0);
     *out = (struct brk_claim){0};
-    out->attempt = (uint16_t)(attempt > 0 && attempt <= UINT16_MAX ? attempt
-                                                                   : 0);
+    out->attempt =
+        (uint16_t)(attempt > 0 && attempt <= UINT16_MAX ? attempt : 0);
     out->first = leat_uint(leat_get(item, "first"), 0);
     return run.ptr != NULL && thread.ptr != NULL && out->attempt > 0 &&
            id_parse_n(run.ptr, run.len, &out->run) &&
@@ -231,8 +234,7 @@ static void take_run(struct brk_core *core, struct brk_peer *worker,
                idmap_get(&core->claims, &it->run) == NULL) {
         struct brk_claim *claim = base_memdup(it, sizeof *it);
         idmap_put(&core->claims, &claim->run, claim);
-    } else if (run == NULL &&
-               brk_recent_get(&core->past, &it->run) != NULL) {
+    } else if (run == NULL && brk_recent_get(&core->past, &it->run) != NULL) {
         brk_attempt_send_kept(core, &worker->route, &it->run, it->attempt);
     } else {
         brk_attempt_send_stop(core, worker, &it->run, it->attempt);
@@ -292,7 +294,9 @@ static void drop_claims(struct brk_core *core, const struct brk_peer *worker)
     }
 }
 
-/* ---- leaving ---------------------------------------------------------------------------- */
+/* ---- leaving
+ * ----------------------------------------------------------------------------
+ */
 
 void brk_member_lose(struct brk_core *core, struct brk_peer *peer,
                      const char *why)
@@ -322,10 +326,10 @@ void brk_member_gone(struct brk_core *core, bool gateway,
 {
     struct brk_peer *peer = brk_peer_of_route(&core->peers, route);
     if (peer != NULL && peer->gateway == gateway && peer->gone_ms == 0) {
-        peer->gone_ms = core->now.mono_ms +
-                        (gateway ? GATEWAY_GONE_MS
-                                 : min_i64(WORKER_GONE_MS,
-                                           core->conf.lease_ms));
+        peer->gone_ms =
+            core->now.mono_ms +
+            (gateway ? GATEWAY_GONE_MS
+                     : min_i64(WORKER_GONE_MS, core->conf.lease_ms));
     }
 }
 
@@ -384,7 +388,8 @@ static void end_adopting(struct brk_core *core)
     drop_claims(core, NULL);
 }
 
-/* ---- telling gateways ----------------------------------------------------------- */
+/* ---- telling gateways
+ * ----------------------------------------------------------- */
 
 void brk_member_tell_graphs(struct brk_core *core)
 {
@@ -409,8 +414,8 @@ static void write_graph(leat_writer *w, const struct brk_graph *graph)
     int64_t busy = 0;
     for (size_t i = 0; i < graph->peer_count; i++) {
         slots += graph->peers[i]->slots;
-        busy += min_int((int)graph->peers[i]->busy,
-                        (int)graph->peers[i]->slots);
+        busy +=
+            min_int((int)graph->peers[i]->busy, (int)graph->peers[i]->slots);
     }
     leat_value *row = leat_pack("{s:s,s:I,s:I,s:I}", "id", graph->name,
                                 "workers", (int64_t)graph->peer_count, "slots",

@@ -116,7 +116,8 @@ void brk_peer_destroy(struct brk_peers *all, struct brk_peer **p)
     *p = NULL;
 }
 
-/* ---- graphs ---------------------------------------------------------------------- */
+/* ---- graphs
+ * ---------------------------------------------------------------------- */
 
 bool brk_peer_serve(struct brk_peer *peer, struct brk_queue *q,
                     leat_view graphs, struct err *err)
@@ -162,7 +163,8 @@ static void serve_nothing(struct brk_peer *peer)
     peer->graphs = NULL;
 }
 
-/* ---- runs -------------------------------------------------------------------------- */
+/* ---- runs
+ * -------------------------------------------------------------------------- */
 
 void brk_peer_give(struct brk_peer *peer, struct brk_run *run)
 {
@@ -213,7 +215,8 @@ void brk_peer_take_back(struct brk_run *run)
     run->worker = NULL;
 }
 
-/* ---- choosing -------------------------------------------------------------------- */
+/* ---- choosing
+ * -------------------------------------------------------------------- */
 
 struct brk_peer *brk_peer_pick(const struct brk_graph *graph, int64_t now_ms)
 {

@@ -19,46 +19,46 @@
 
 #define BRK_PEER_MAGIC LEAT_MAGIC(0xb0e70012)
 #define BRK_PEER_ID_MAX 128
-#define BRK_GATEWAYS_MAX 64   /* bits of brk_run.watchers */
+#define BRK_GATEWAYS_MAX 64 /* bits of brk_run.watchers */
 #define BRK_PEER_GRAPHS_MAX 10000
 #define BRK_PEER_SLOTS_MAX 65535
 #define BRK_PEER_RUNS_MAX 65535
 
 struct brk_peer {
     uint32_t magic;
-    bool gateway;            /* else a worker */
+    bool gateway; /* else a worker */
     char id[BRK_PEER_ID_MAX + 1];
     char host[256];
     int64_t pid;
     struct link_route route;
-    struct id key;           /* the route as the map knows it */
-    unsigned binding;        /* counts the routes it has had */
+    struct id key;    /* the route as the map knows it */
+    unsigned binding; /* counts the routes it has had */
     struct brk_peer *prev, *next;
-    int64_t gone_ms;         /* its connection is lost; forget it then; 0 */
+    int64_t gone_ms; /* its connection is lost; forget it then; 0 */
 
     /* gateway */
-    uint64_t bit;            /* in brk_run.watchers */
+    uint64_t bit; /* in brk_run.watchers */
 
     /* worker */
     struct brk_graph **graphs;
     size_t graph_count;
     unsigned slots;
     unsigned busy;
-    struct brk_run *runs;    /* those it has */
-    int64_t lease_ms;        /* on the lease clock: silent until then */
-    int64_t pause_ms;        /* said it was full: nothing before this */
-    uint64_t given;          /* number of the last run it was given */
-    struct brk_run *alone;   /* runs this one and nothing else */
+    struct brk_run *runs;     /* those it has */
+    int64_t lease_ms;         /* on the lease clock: silent until then */
+    int64_t pause_ms;         /* said it was full: nothing before this */
+    uint64_t given;           /* number of the last run it was given */
+    struct brk_run *alone;    /* runs this one and nothing else */
     struct brk_run *reserved; /* is to run this one once it is idle */
     bool draining;
 };
 
 struct brk_peers {
     struct idmap by_route;
-    struct brk_peer *first;  /* all of them */
+    struct brk_peer *first; /* all of them */
     size_t workers;
     size_t gateways;
-    uint64_t bits;           /* gateway bits in use */
+    uint64_t bits; /* gateway bits in use */
     struct brk_peer *of_bit[BRK_GATEWAYS_MAX];
 };
 

@@ -59,7 +59,8 @@ struct brk_graph *brk_queue_require(struct brk_queue *q, leat_text name,
     return graph;
 }
 
-/* ---- ready runs ---------------------------------------------------------------- */
+/* ---- ready runs
+ * ---------------------------------------------------------------- */
 
 void brk_queue_put(struct brk_queue *q, struct brk_run *run)
 {
@@ -133,7 +134,8 @@ static void make_cold(struct brk_queue *q, struct brk_graph *graph)
     graph->hot_prev = graph->hot_next = NULL;
 }
 
-/* ---- timers -------------------------------------------------------------------- */
+/* ---- timers
+ * -------------------------------------------------------------------- */
 
 void brk_queue_wake(struct brk_queue *q, struct brk_run *run, int64_t at_ms)
 {
@@ -164,14 +166,15 @@ int64_t brk_queue_next_ms(const struct brk_queue *q)
     return node == NULL ? INT64_MAX : node->key;
 }
 
-/* ---- workers of a graph ------------------------------------------------------- */
+/* ---- workers of a graph
+ * ------------------------------------------------------- */
 
 void brk_queue_add_peer(struct brk_graph *graph, struct brk_peer *peer)
 {
     if (graph->peer_count == graph->peer_room) {
         graph->peer_room = graph->peer_room == 0 ? 4 : graph->peer_room * 2;
-        graph->peers = base_realloc(graph->peers,
-                                    graph->peer_room * sizeof(void *));
+        graph->peers =
+            base_realloc(graph->peers, graph->peer_room * sizeof(void *));
     }
     graph->peers[graph->peer_count++] = peer;
     graph->registered = true;

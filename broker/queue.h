@@ -16,20 +16,20 @@
 
 struct brk_graph {
     char name[BRK_GRAPH_NAME_MAX + 1];
-    struct brk_heap ready;      /* of brk_run.ready, by order */
+    struct brk_heap ready;                 /* of brk_run.ready, by order */
     struct brk_graph *hot_prev, *hot_next; /* while something is ready */
-    struct brk_graph *next;     /* all graphs */
-    struct brk_peer **peers;    /* workers that serve it */
+    struct brk_graph *next;                /* all graphs */
+    struct brk_peer **peers;               /* workers that serve it */
     size_t peer_count;
     size_t peer_room;
-    bool registered;            /* some worker served it once */
+    bool registered; /* some worker served it once */
 };
 
 struct brk_queue {
     struct idmap by_name;
-    struct brk_graph *first;    /* all of them */
-    struct brk_graph *hot;      /* those with ready runs */
-    struct brk_heap timers;     /* of brk_run.timer, by time */
+    struct brk_graph *first;                /* all of them */
+    struct brk_graph *hot;                  /* those with ready runs */
+    struct brk_heap timers;                 /* of brk_run.timer, by time */
     struct brk_run *last_first, *last_last; /* need a worker of their own */
 };
 

@@ -59,17 +59,17 @@ struct brk_run {
     enum brk_strategy strategy;
     bool stored;
     bool temporary;
-    bool watched;          /* starts once its reader has subscribed */
+    bool watched; /* starts once its reader has subscribed */
     leat_value *kwargs;
     leat_value *metadata;
-    uint64_t order;        /* place in the order of creation */
-    int64_t due_ms;        /* monotonic; not before: when it came, or later */
+    uint64_t order; /* place in the order of creation */
+    int64_t due_ms; /* monotonic; not before: when it came, or later */
 
     /* As the store has it, or will when the ledger is done. */
-    uint16_t attempt;      /* of the last start; 0 before the first */
-    uint16_t failures;     /* attempts that count against --max-attempts */
-    uint64_t ms;           /* first half of this attempt's event ids */
-    uint64_t first_seq;    /* of this attempt */
+    uint16_t attempt;   /* of the last start; 0 before the first */
+    uint16_t failures;  /* attempts that count against --max-attempts */
+    uint64_t ms;        /* first half of this attempt's event ids */
+    uint64_t first_seq; /* of this attempt */
     enum brk_cancel cancel;
 
     /* As long as the broker lives. */
@@ -77,37 +77,40 @@ struct brk_run {
     struct brk_lane *lane;
     struct brk_run *lane_prev, *lane_next;
     struct brk_graph *graph;
-    struct brk_node ready;   /* in the graph's ready heap */
-    struct brk_node timer;   /* in the core's timers: due, reader, deadline */
+    struct brk_node ready; /* in the graph's ready heap */
+    struct brk_node timer; /* in the core's timers: due, reader, deadline */
     struct brk_run *last_prev, *last_next; /* among runs that need a worker of
                                 their own */
     bool in_last;
     struct brk_peer *worker; /* who has it; from FENCING on */
     struct brk_run *peer_prev, *peer_next;
     bool holds_slot;
-    bool alone;              /* its worker is to run nothing else */
-    bool started;            /* RUN_STARTED came for this attempt */
-    bool executing;          /* user code may be running */
-    bool inserted;           /* the store has its row (or needs none) */
-    bool wait_fence;         /* FENCING: the relay has not answered */
-    bool wait_start;         /* FENCING: the ledger has not answered */
-    unsigned spared;         /* lost without counting, in a row */
-    bool lost_counted;       /* the last loss counted as a failure */
-    unsigned binding;        /* the worker's binding when RUN_START was sent */
-    uint64_t watchers;       /* gateways to tell, by their bit */
-    int64_t reader_ms;       /* watched: do not wait longer than this */
-    int64_t hold_ms;         /* do not try again before this */
-    int64_t ready_ms;        /* became ready */
-    int64_t began_ms;        /* first RUN_START; 0 before */
-    int64_t lost_ms;         /* its worker was found lost; 0 */
-    int64_t alone_ms;        /* waits for a worker of its own since */
-    bool dead;               /* ended for the count of its failures */
+    bool alone;        /* its worker is to run nothing else */
+    bool started;      /* RUN_STARTED came for this attempt */
+    bool executing;    /* user code may be running */
+    bool inserted;     /* the store has its row (or needs none) */
+    bool wait_fence;   /* FENCING: the relay has not answered */
+    bool wait_start;   /* FENCING: the ledger has not answered */
+    unsigned spared;   /* lost without counting, in a row */
+    bool lost_counted; /* the last loss counted as a failure */
+    unsigned binding;  /* the worker's binding when RUN_START was sent */
+    uint64_t watchers; /* gateways to tell, by their bit */
+    int64_t reader_ms; /* watched: do not wait longer than this */
+    int64_t hold_ms;   /* do not try again before this */
+    int64_t ready_ms;  /* became ready */
+    int64_t began_ms;  /* first RUN_START; 0 before */
+    int64_t lost_ms;   /* its worker was found lost; 0 */
+    int64_t alone_ms;  /* waits for a worker of its own since */
+    bool dead;         /* ended for the count of its failures */
     bool timed_out;
-    struct brk_end end;      /* from CLOSING or ENDING on */
+    struct brk_end end; /* from CLOSING or ENDING on */
     /* Who is owed an answer to the submit; .len 0: nobody. */
     struct link_route submit_to;
     uint32_t submit_tag;
     bool submit_owed;
+    /* And to the cancel of a pending run; .len 0: nobody. */
+    struct link_route cancel_to;
+    uint32_t cancel_tag;
 };
 
 struct brk_run *brk_run_new(const struct id *id, const struct id *thread);

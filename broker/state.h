@@ -25,7 +25,7 @@ struct brk_past {
     struct brk_recent_entry entry;
     struct id thread;
     uint16_t attempt;
-    bool forgotten;       /* the submit's client was told it failed */
+    bool forgotten; /* the submit's client was told it failed */
     char status[16];
     leat_value *error;
     uint64_t seq;
@@ -45,14 +45,14 @@ struct brk_core {
     uint32_t magic;
     struct brk_core_conf conf;
     struct brk_now now;
-    int64_t lease_clock_ms;   /* goes only while the desk reads */
-    int64_t adopt_until_ms;   /* on the lease clock: workers may come back */
-    int64_t leases_seen_ms;   /* when leases were last looked at */
+    int64_t lease_clock_ms; /* goes only while the desk reads */
+    int64_t adopt_until_ms; /* on the lease clock: workers may come back */
+    int64_t leases_seen_ms; /* when leases were last looked at */
     int64_t graphs_sent_ms;
     bool draining;
-    bool adopting;            /* adopt_until_ms has not been dealt with */
-    bool graphs_changed;      /* who serves what: tell at once */
-    bool busy_changed;        /* who is busy: tell within a second */
+    bool adopting;       /* adopt_until_ms has not been dealt with */
+    bool graphs_changed; /* who serves what: tell at once */
+    bool busy_changed;   /* who is busy: tell within a second */
 
     struct idmap runs;
     struct idmap lanes;
@@ -73,7 +73,8 @@ struct brk_core {
     size_t out_room;
 };
 
-/* ---- core.c: what goes out ---------------------------------------------------- */
+/* ---- core.c: what goes out
+ * ---------------------------------------------------- */
 
 /* A head of this type about a run (or none). */
 struct wire_head brk_core_head(const struct brk_core *core, uint8_t type,
@@ -93,7 +94,8 @@ struct brk_op *brk_core_op(struct brk_core *core, enum brk_op_type type,
 struct brk_op *brk_core_op_thread(struct brk_core *core, enum brk_op_type type,
                                   const struct id *thread);
 
-/* ---- submit.c ------------------------------------------------------------------- */
+/* ---- submit.c
+ * ------------------------------------------------------------------- */
 
 void brk_submit_on_submit(struct brk_core *core, struct brk_peer *gateway,
                           struct link_in *in);
@@ -112,11 +114,14 @@ void brk_submit_refused(struct brk_core *core, struct brk_run *run,
                         const struct err *err);
 /* The cancel is committed: answers who asked for it. */
 void brk_submit_cancelled(struct brk_core *core, const struct brk_op *op);
+/* The run's end is written: who cancelled it while it was pending is told. */
+void brk_submit_cancel_done(struct brk_core *core, const struct brk_run *run);
 /* Stops the run, whatever it is at. */
 void brk_submit_cancel(struct brk_core *core, struct brk_run *run,
                        enum brk_cancel action);
 
-/* ---- attempt.c ------------------------------------------------------------------- */
+/* ---- attempt.c
+ * ------------------------------------------------------------------- */
 
 /* Looks whether the run may start, and puts it in the queue or sets a timer
  * for when to look again. Does nothing for a run that is not pending. */
@@ -159,7 +164,8 @@ void brk_attempt_send_kept(struct brk_core *core,
 /* A sentence about what a pending run waits for; the caller frees it. */
 char *brk_attempt_why(const struct brk_core *core, const struct brk_run *run);
 
-/* ---- finish.c --------------------------------------------------------------------- */
+/* ---- finish.c
+ * --------------------------------------------------------------------- */
 
 /* The broker ends it: the relay writes the end of its log, then the ledger.
  * `error` names the exception's class, NULL for none. */
@@ -195,7 +201,8 @@ void brk_finish_tell_past(struct brk_core *core, const struct brk_past *past,
 void brk_finish_remember(struct brk_core *core, const struct brk_run *run,
                          bool forgotten);
 
-/* ---- member.c ---------------------------------------------------------------------- */
+/* ---- member.c
+ * ---------------------------------------------------------------------- */
 
 /* The peer that sent this, or NULL after answering WHO (or taking a HELLO). */
 struct brk_peer *brk_member_of(struct brk_core *core, bool gateway,
@@ -211,7 +218,8 @@ void brk_member_tell_graphs(struct brk_core *core);
 /* A submit after a restart: the worker that holds the run, if one said so. */
 bool brk_member_claim(struct brk_core *core, struct brk_run *run);
 
-/* ---- commit.c ---------------------------------------------------------------------- */
+/* ---- commit.c
+ * ---------------------------------------------------------------------- */
 
 void brk_commit_on_op(struct brk_core *core, struct brk_op *op);
 void brk_commit_restore(struct brk_core *core, const struct store_run *rows,

@@ -30,7 +30,8 @@ static void send_accepted(struct brk_core *core, const struct link_route *to,
                           const char *status);
 static void apply_strategy(struct brk_core *core, struct brk_run *run);
 
-/* ---- submit ---------------------------------------------------------------------- */
+/* ---- submit
+ * ---------------------------------------------------------------------- */
 
 void brk_submit_on_submit(struct brk_core *core, struct brk_peer *gateway,
                           struct link_in *in)
@@ -85,8 +86,7 @@ static bool answer_known(struct brk_core *core, struct brk_peer *gateway,
         brk_core_refuse(core, in, &err);
         return true;
     }
-    send_accepted(core, &in->from, in->head.tag, &past->entry.id,
-                  past->status);
+    send_accepted(core, &in->from, in->head.tag, &past->entry.id, past->status);
     brk_finish_tell_past(core, past, in);
     return true;
 }
@@ -200,8 +200,8 @@ void brk_submit_refused(struct brk_core *core, struct brk_run *run,
 static void apply_strategy(struct brk_core *core, struct brk_run *run)
 {
     bool over = run->state == BRK_RUN_CLOSING || run->state == BRK_RUN_ENDING;
-    if (over || (run->strategy != BRK_INTERRUPT &&
-                 run->strategy != BRK_ROLLBACK)) {
+    if (over ||
+        (run->strategy != BRK_INTERRUPT && run->strategy != BRK_ROLLBACK)) {
         return;
     }
     enum brk_cancel action = run->strategy == BRK_ROLLBACK
@@ -217,7 +217,22 @@ static void apply_strategy(struct brk_core *core, struct brk_run *run)
     }
 }
 
-/* ---- cancel, forget, delete --------------------------------------------------- */
+/* ---- cancel, forget, delete
+ * --------------------------------------------------- */
+
+/* Who cancels a run that nobody executes reads its end right after: it is told
+ * once that is written. Else the answer says that the wish is. */
+static void owe_answer(struct brk_run *run, const struct link_in *in,
+                       struct brk_op *op)
+{
+    if (run->state == BRK_RUN_PENDING && run->cancel_to.len == 0) {
+        run->cancel_to = in->from;
+        run->cancel_tag = in->head.tag;
+    } else {
+        op->ack = in->from;
+        op->ack_tag = in->head.tag;
+    }
+}
 
 void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
 {
@@ -225,7 +240,7 @@ void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
     enum brk_cancel action;
     struct brk_run *run = idmap_get(&core->runs, &in->head.run);
     if (!brk_run_cancel_parse(leat_get(leat_view_of(in->body), "action"),
-                          &action)) {
+                              &action)) {
         (void)err_set(&err, ERR_INVALID, "action is interrupt or rollback");
     } else if (run == NULL &&
                brk_recent_get(&core->past, &in->head.run) != NULL) {
@@ -241,8 +256,7 @@ void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
         struct brk_op *op = brk_core_op(core, BRK_OP_CANCEL, run);
         (void)base_copy(op->status, sizeof op->status,
                         brk_run_cancel_name(action));
-        op->ack = in->from;
-        op->ack_tag = in->head.tag;
+        owe_answer(run, in, op);
     } else {
         send_accepted(core, &in->from, in->head.tag, &run->id,
                       brk_run_status(run));
@@ -252,12 +266,23 @@ void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in)
 
 void brk_submit_cancelled(struct brk_core *core, const struct brk_op *op)
 {
+    if (op->ack.len == 0) {
+        return; /* told at the end: brk_submit_cancel_done */
+    }
     const struct brk_run *run = idmap_get(&core->runs, &op->run);
     const struct brk_past *past = brk_recent_get(&core->past, &op->run);
     const char *status = run != NULL    ? brk_run_status(run)
                          : past != NULL ? past->status
                                         : "interrupted";
     send_accepted(core, &op->ack, op->ack_tag, &op->run, status);
+}
+
+void brk_submit_cancel_done(struct brk_core *core, const struct brk_run *run)
+{
+    if (run->cancel_to.len > 0) {
+        send_accepted(core, &run->cancel_to, run->cancel_tag, &run->id,
+                      run->end.status);
+    }
 }
 
 void brk_submit_cancel(struct brk_core *core, struct brk_run *run,
@@ -316,7 +341,8 @@ void brk_submit_on_delete(struct brk_core *core, const struct link_in *in)
     brk_finish_next(core, lane);
 }
 
-/* ---- watch ------------------------------------------------------------------------ */
+/* ---- watch
+ * ------------------------------------------------------------------------ */
 
 void brk_submit_on_watch(struct brk_core *core, struct brk_peer *gateway,
                          const struct link_in *in)
@@ -337,9 +363,9 @@ void brk_submit_on_watch(struct brk_core *core, struct brk_peer *gateway,
     struct wire_head head = brk_core_head(core, WIRE_RUN_STATE, run);
     head.tag = in->head.tag;
     char *why = brk_attempt_why(core, run);
-    brk_core_to_gateway(core, &in->from, &head,
-                        leat_pack("{s:s,s:?s}", "status", brk_run_status(run),
-                                  "why", why));
+    brk_core_to_gateway(
+        core, &in->from, &head,
+        leat_pack("{s:s,s:?s}", "status", brk_run_status(run), "why", why));
     free(why);
 }
 
@@ -359,6 +385,5 @@ static void send_accepted(struct brk_core *core, const struct link_route *to,
     struct wire_head head = brk_core_head(core, WIRE_RUN_ACCEPTED, NULL);
     head.tag = tag;
     head.run = *run;
-    brk_core_to_gateway(core, to, &head,
-                        leat_pack("{s:s}", "status", status));
+    brk_core_to_gateway(core, to, &head, leat_pack("{s:s}", "status", status));
 }

@@ -92,8 +92,7 @@ bool link_endpoint(const char *base, enum wire_port port, char *out, size_t cap,
 static bool split_port(const char *base, long *port, size_t *stem)
 {
     const char *colon = strrchr(base, ':');
-    if (colon == NULL || colon < base + 7 || colon[1] < '0' ||
-        colon[1] > '9') {
+    if (colon == NULL || colon < base + 7 || colon[1] < '0' || colon[1] > '9') {
         return false;
     }
     char *end = NULL;
@@ -102,7 +101,8 @@ static bool split_port(const char *base, long *port, size_t *stem)
     return *end == '\0' && *port > 0 && *port <= 65535;
 }
 
-/* ---- opening ---------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------
+ */
 
 link_t *link_dealer(const struct link_spec *spec, struct err *err)
 {
@@ -181,16 +181,15 @@ static bool set_options(link_t *l, const struct link_spec *spec,
         return err_set(err, ERR_IO, "limiting messages on %s: %s", l->endpoint,
                        zmq_strerror(errno));
     }
-    bool ok = set_number(l, ZMQ_LINGER, 0, err) &&
-              set_number(l, ZMQ_IPV6, 1, err) &&
-              set_number(l, ZMQ_SNDHWM, hwm, err) &&
-              set_number(l, ZMQ_RCVHWM, hwm, err) &&
-              set_number(l, ZMQ_BACKLOG, BACKLOG, err) &&
-              set_number(l, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS, err) &&
-              set_number(l, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_GIVEN_UP_MS,
-                         err) &&
-              set_number(l, ZMQ_RECONNECT_IVL, RECONNECT_MS, err) &&
-              set_number(l, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MS_MAX, err);
+    bool ok =
+        set_number(l, ZMQ_LINGER, 0, err) && set_number(l, ZMQ_IPV6, 1, err) &&
+        set_number(l, ZMQ_SNDHWM, hwm, err) &&
+        set_number(l, ZMQ_RCVHWM, hwm, err) &&
+        set_number(l, ZMQ_BACKLOG, BACKLOG, err) &&
+        set_number(l, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS, err) &&
+        set_number(l, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_GIVEN_UP_MS, err) &&
+        set_number(l, ZMQ_RECONNECT_IVL, RECONNECT_MS, err) &&
+        set_number(l, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MS_MAX, err);
     if (ok && l->kind == ZMQ_ROUTER) {
         ok = set_number(l, ZMQ_ROUTER_MANDATORY, 1, err);
     }
@@ -245,7 +244,8 @@ static bool attach(link_t *l, struct err *err)
                    zmq_strerror(errno));
 }
 
-/* ---- waiting ------------------------------------------------------------------ */
+/* ---- waiting
+ * ------------------------------------------------------------------ */
 
 void link_items(const link_t *l, zmq_pollitem_t out[2])
 {
@@ -278,7 +278,8 @@ unsigned link_changes(link_t *l)
     }
 }
 
-/* ---- topics --------------------------------------------------------------------- */
+/* ---- topics
+ * --------------------------------------------------------------------- */
 
 void link_subscribe(link_t *l, const void *topic, size_t len)
 {
@@ -294,7 +295,8 @@ void link_unsubscribe(link_t *l, const void *topic, size_t len)
     must(zmq_setsockopt(l->raw, ZMQ_UNSUBSCRIBE, topic, len) == 0);
 }
 
-/* ---- pipes ------------------------------------------------------------------------ */
+/* ---- pipes
+ * ------------------------------------------------------------------------ */
 
 /*
  * Two mailboxes, one for each direction. A socket of ZeroMQ on each end would

@@ -29,12 +29,12 @@ typedef struct link link_t;
 void link_setup(void);
 
 struct link_spec {
-    const char *base;    /* the broker's base address: tcp://HOST:PORT, or
-                            ipc://PATH or inproc://NAME */
-    enum wire_port port; /* which of the broker's sockets */
-    enum wire_side from; /* who may speak to us here: a set of WIRE_x */
-    size_t frame_bytes;  /* --frame-bytes: larger messages cut the peer off */
-    int hwm;             /* messages in ZeroMQ's queues per peer; 0: 1,000 */
+    const char *base;      /* the broker's base address: tcp://HOST:PORT, or
+                              ipc://PATH or inproc://NAME */
+    enum wire_port port;   /* which of the broker's sockets */
+    enum wire_side from;   /* who may speak to us here: a set of WIRE_x */
+    size_t frame_bytes;    /* --frame-bytes: larger messages cut the peer off */
+    int hwm;               /* messages in ZeroMQ's queues per peer; 0: 1,000 */
     size_t queue_messages; /* our queue per peer; 0: 10,000 */
     size_t queue_bytes;    /* our queue per peer; 0: 256 MiB */
 };
@@ -62,7 +62,8 @@ enum link_change { LINK_CAME = 1, LINK_WENT = 2 };
 /* Connections made (handshake done) or lost since the last call. */
 unsigned link_changes(link_t *l);
 
-/* ---- receiving ------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------------
+ */
 
 /* Who sent a message on a router: the route back. Others leave it empty. */
 struct link_route {
@@ -75,8 +76,8 @@ uint64_t link_route_hash(const struct link_route *r);
 struct link_in {
     struct link_route from;
     struct wire_head head;
-    leat_value *body;   /* WIRE_MAP: checked against the table; else NULL */
-    zmq_msg_t raw;      /* WIRE_RAW: the bytes as they came; else empty */
+    leat_value *body; /* WIRE_MAP: checked against the table; else NULL */
+    zmq_msg_t raw;    /* WIRE_RAW: the bytes as they came; else empty */
 };
 /* Empties a struct link_in before its first use. */
 void link_in_init(struct link_in *in);
@@ -93,7 +94,8 @@ MUST_USE bool link_recv(link_t *l, struct link_in *in);
 MUST_USE bool link_recv_topic(link_t *l, unsigned char *topic, size_t cap,
                               size_t *len, bool *on);
 
-/* ---- sending -------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------
+ */
 
 enum link_sent {
     LINK_SENT,   /* handed to ZeroMQ */
@@ -122,7 +124,8 @@ void link_drop_route(link_t *l, const struct link_route *to);
 void link_subscribe(link_t *l, const void *topic, size_t len);
 void link_unsubscribe(link_t *l, const void *topic, size_t len);
 
-/* ---- pipes ------------------------------------------------------------------ */
+/* ---- pipes ------------------------------------------------------------------
+ */
 
 struct link_pipe;
 

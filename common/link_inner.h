@@ -34,8 +34,8 @@ struct link_queue {
 
 struct link {
     uint32_t magic;
-    int kind;              /* ZMQ_ROUTER, ... */
-    unsigned from;         /* who may speak here: a set of WIRE_x */
+    int kind;      /* ZMQ_ROUTER, ... */
+    unsigned from; /* who may speak here: a set of WIRE_x */
     char endpoint[256];
     zsock_t *sock;
     void *raw;             /* the same as libzmq knows it */

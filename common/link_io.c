@@ -13,9 +13,9 @@
 #include "common/log.h"
 #include "common/stat.h"
 
-#define BAD_MAX 100        /* malformed messages skipped in one call */
-#define COMPLAIN_MS 1000   /* at most one line about them in this time */
-#define COPY_BYTES 1024    /* smaller bodies are copied, larger ones shared */
+#define BAD_MAX 100      /* malformed messages skipped in one call */
+#define COMPLAIN_MS 1000 /* at most one line about them in this time */
+#define COPY_BYTES 1024  /* smaller bodies are copied, larger ones shared */
 
 /* The frames of one message as they came. */
 struct frames {
@@ -59,7 +59,8 @@ uint64_t link_route_hash(const struct link_route *r)
     return hash ^ hash >> 32;
 }
 
-/* ---- receiving ------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------------
+ */
 
 void link_in_init(struct link_in *in)
 {
@@ -229,8 +230,7 @@ static enum wire_verdict read_body(link_t *l, zmq_msg_t *frame,
 static void complain(link_t *l, const struct link_in *in,
                      enum wire_verdict verdict, const struct err *err)
 {
-    stat_inc(verdict == WIRE_UNKNOWN ? STAT_WIRE_UNKNOWN
-                                     : STAT_WIRE_MALFORMED);
+    stat_inc(verdict == WIRE_UNKNOWN ? STAT_WIRE_UNKNOWN : STAT_WIRE_MALFORMED);
     if (verdict == WIRE_VERSION && l->kind == ZMQ_ROUTER) {
         struct wire_head head = {.type = WIRE_REFUSED};
         (void)link_send(l, &in->from, &head,
@@ -245,7 +245,8 @@ static void complain(link_t *l, const struct link_in *in,
     }
 }
 
-/* ---- sending ---------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------
+ */
 
 enum link_sent link_send(link_t *l, const struct link_route *to,
                          const struct wire_head *head, leat_value *body)
@@ -396,7 +397,8 @@ static enum link_sent send_frames(link_t *l, const struct link_route *to,
     return LINK_SENT;
 }
 
-/* ---- queues ------------------------------------------------------------------- */
+/* ---- queues
+ * ------------------------------------------------------------------- */
 
 static struct link_queue *queue_of(const link_t *l, const struct link_route *to)
 {

@@ -169,8 +169,8 @@ enum wire_verdict wire_body_check(const struct wire_head *h,
         (void)err_set(err, ERR_WIRE, "%s: the body is no map", message->name);
         return WIRE_MALFORMED;
     }
-    for (unsigned at = message->row + 1;
-         at < ROW_END && rows[at].key != NULL; at++) {
+    for (unsigned at = message->row + 1; at < ROW_END && rows[at].key != NULL;
+         at++) {
         if (!field_fits(&rows[at], view, err)) {
             (void)err_wrap(err, "%s", message->name);
             return WIRE_MALFORMED;
@@ -264,8 +264,7 @@ static const struct message *message_of(uint8_t type)
     return &messages[type];
 }
 
-static bool field_fits(const struct row *field, leat_view body,
-                       struct err *err)
+static bool field_fits(const struct row *field, leat_view body, struct err *err)
 {
     static const enum leat_type wanted[] = {
         [WIRE_STR] = LEAT_STRING, [WIRE_INT] = LEAT_INT,
@@ -285,7 +284,8 @@ static bool field_fits(const struct row *field, leat_view body,
     return err_set(err, ERR_WIRE, "field %s has the wrong type", field->key);
 }
 
-/* ---- bytes ------------------------------------------------------------------ */
+/* ---- bytes ------------------------------------------------------------------
+ */
 
 static void put_be(unsigned char *out, uint64_t number, size_t size)
 {

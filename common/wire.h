@@ -43,11 +43,20 @@ enum wire_port {
 };
 
 enum wire_side { /* sets, for the table */
-    WIRE_G = 1, WIRE_W = 2, WIRE_D = 4, WIRE_R = 8, WIRE_V = 16,
+                 WIRE_G = 1,
+                 WIRE_W = 2,
+                 WIRE_D = 4,
+                 WIRE_R = 8,
+                 WIRE_V = 16,
 };
 enum wire_body { WIRE_NONE, WIRE_MAP, WIRE_RAW };
 enum wire_field_type {
-    WIRE_STR, WIRE_INT, WIRE_BOOL, WIRE_OBJ, WIRE_LIST, WIRE_ANY,
+    WIRE_STR,
+    WIRE_INT,
+    WIRE_BOOL,
+    WIRE_OBJ,
+    WIRE_LIST,
+    WIRE_ANY,
 };
 
 enum wire_type {
@@ -59,11 +68,11 @@ enum wire_type {
 };
 
 struct wire_head {
-    uint8_t type;      /* enum wire_type */
-    uint8_t flags;     /* 0; reserved for minor versions */
+    uint8_t type;  /* enum wire_type */
+    uint8_t flags; /* 0; reserved for minor versions */
     uint16_t attempt;
-    uint32_t epoch;    /* of the broker the sender believes in; 0 unknown */
-    uint32_t tag;      /* matches an answer to its request; EVENTS: count */
+    uint32_t epoch; /* of the broker the sender believes in; 0 unknown */
+    uint32_t tag;   /* matches an answer to its request; EVENTS: count */
     struct id run;
     struct id thread;
     uint64_t seq;
@@ -77,7 +86,8 @@ enum wire_verdict {
     WIRE_UNKNOWN,   /* a type of a newer minor: count and ignore */
 };
 
-void wire_head_put(const struct wire_head *h, unsigned char out[WIRE_HEAD_BYTES]);
+void wire_head_put(const struct wire_head *h,
+                   unsigned char out[WIRE_HEAD_BYTES]);
 /* Head only: magic, version, known type. */
 enum wire_verdict wire_head_get(const void *bytes, size_t len,
                                 struct wire_head *out, struct err *err);
@@ -116,8 +126,8 @@ struct wire_event {
 bool wire_event_next(const unsigned char **at, const unsigned char *end,
                      struct wire_event *out);
 /* Appends one event; false when the buffer is at its cap. */
-MUST_USE bool wire_event_put(struct buf *out, const char *name,
-                             const char *ns, leat_view payload);
+MUST_USE bool wire_event_put(struct buf *out, const char *name, const char *ns,
+                             leat_view payload);
 
 const char *wire_name(uint8_t type); /* "RUN_SUBMIT", "?" for unknown */
 void wire_topic(const struct id *thread, const struct id *run,

@@ -29,9 +29,8 @@ static void walk_events(const uint8_t *body, size_t len)
 
 static void check_fields(const struct wire_head *h, const leat_value *body)
 {
-    static const enum leat_type types[] = {LEAT_STRING, LEAT_INT,
-                                           LEAT_BOOL,   LEAT_OBJECT,
-                                           LEAT_LIST,   LEAT_MISSING};
+    static const enum leat_type types[] = {
+        LEAT_STRING, LEAT_INT, LEAT_BOOL, LEAT_OBJECT, LEAT_LIST, LEAT_MISSING};
     leat_view view = leat_view_of(body);
 #define WIRE_MSG(number, name, from, to, kind, text)
 #define WIRE_FIELD(name, key, want, required, text)                            \

@@ -71,7 +71,8 @@ struct link_route crig_route(char kind, int n)
     return route;
 }
 
-/* ---- what comes in ----------------------------------------------------------------- */
+/* ---- what comes in
+ * ----------------------------------------------------------------- */
 
 static void deliver(struct core_rig *r, char kind, int peer,
                     const struct wire_head *head, leat_value *body)
@@ -126,7 +127,7 @@ void crig_worker(struct core_rig *r, int worker, int slots, const char *graph)
 }
 
 void crig_worker_holding(struct core_rig *r, int worker, int run, int thread,
-                        int attempt)
+                         int attempt)
 {
     struct id run_id = crig_run(run);
     struct id thread_id = crig_thread(thread);
@@ -149,14 +150,14 @@ void crig_submit(struct core_rig *r, int gateway, struct crig_submit s)
                       "assistant_id", "fe096781-5601-53d2-b2f6-0d3403f7e9ca",
                       "strategy", s.strategy == NULL ? "enqueue" : s.strategy,
                       "after_ms", s.after_ms, "stored", !s.stateless,
-                      "temporary", (int)s.temporary, "watched",
-                      (int)s.watched, "again", (int)s.again, "created_at",
+                      "temporary", (int)s.temporary, "watched", (int)s.watched,
+                      "again", (int)s.again, "created_at",
                       "2026-01-02T03:04:05.000000+00:00", "kwargs",
                       "metadata"));
 }
 
 void crig_from_gateway(struct core_rig *r, int gateway, uint8_t type, int run,
-                      int thread, leat_value *body)
+                       int thread, leat_value *body)
 {
     struct wire_head head = {.type = type, .epoch = r->conf.epoch, .tag = 900};
     if (run != 0) {
@@ -169,11 +170,10 @@ void crig_from_gateway(struct core_rig *r, int gateway, uint8_t type, int run,
 }
 
 void crig_from_worker(struct core_rig *r, int worker, uint8_t type, int run,
-                     int attempt, leat_value *body)
+                      int attempt, leat_value *body)
 {
-    struct wire_head head = {.type = type,
-                             .epoch = r->conf.epoch,
-                             .attempt = (uint16_t)attempt};
+    struct wire_head head = {
+        .type = type, .epoch = r->conf.epoch, .attempt = (uint16_t)attempt};
     if (run != 0) {
         head.run = crig_run(run);
         head.seq = r->log_last[run];
@@ -182,26 +182,25 @@ void crig_from_worker(struct core_rig *r, int worker, uint8_t type, int run,
 }
 
 void crig_done(struct core_rig *r, int worker, int run, int attempt,
-              const char *status)
+               const char *status)
 {
     r->log_last[run] += 5;
     crig_from_worker(r, worker, WIRE_RUN_DONE, run, attempt,
-                    leat_pack("{s:s,s:s,s:{s:i}}", "status", status,
-                              "thread_status", "idle", "values", "n", 1));
+                     leat_pack("{s:s,s:s,s:{s:i}}", "status", status,
+                               "thread_status", "idle", "values", "n", 1));
 }
 
 void crig_cancel(struct core_rig *r, int gateway, int run, const char *action)
 {
     crig_from_gateway(r, gateway, WIRE_RUN_CANCEL, run, 0,
-                     leat_pack("{s:s}", "action", action));
+                      leat_pack("{s:s}", "action", action));
 }
 
 void crig_subscribed(struct core_rig *r, int run)
 {
     struct id run_id = crig_run(run);
     struct id thread = crig_thread(1);
-    struct brk_note *note =
-        brk_note_new(BRK_NOTE_SUBSCRIBED, &run_id, &thread);
+    struct brk_note *note = brk_note_new(BRK_NOTE_SUBSCRIBED, &run_id, &thread);
     brk_core_begin(r->core, r->now);
     brk_core_on_relay(r->core, &note);
     settle(r);
@@ -222,7 +221,8 @@ void crig_pass(struct core_rig *r, int64_t ms)
     }
 }
 
-/* ---- what comes out ---------------------------------------------------------------- */
+/* ---- what comes out
+ * ---------------------------------------------------------------- */
 
 static void add_line(struct core_rig *r, const char *fmt, ...)
 {
@@ -278,13 +278,13 @@ static void add_message(struct core_rig *r, const struct brk_out *out)
         break;
     case WIRE_RUN_ACCEPTED:
     case WIRE_RUN_ENDED:
-        add_line(r, "%s %s run=%d status=%s seq=%llu", who,
-                 wire_name(h->type), crig_number(&h->run),
-                 text_of(body, "status", a), (unsigned long long)h->seq);
+        add_line(r, "%s %s run=%d status=%s seq=%llu", who, wire_name(h->type),
+                 crig_number(&h->run), text_of(body, "status", a),
+                 (unsigned long long)h->seq);
         break;
     case WIRE_RUN_CANCEL:
-        add_line(r, "%s RUN_CANCEL run=%d action=%s", who,
-                 crig_number(&h->run), text_of(body, "action", a));
+        add_line(r, "%s RUN_CANCEL run=%d action=%s", who, crig_number(&h->run),
+                 text_of(body, "action", a));
         break;
     default:
         add_line(r, "%s %s run=%d attempt=%u", who, wire_name(h->type),
@@ -304,10 +304,9 @@ static void add_note(struct core_rig *r, const struct brk_note *note)
 
 static void add_op(struct core_rig *r, const struct brk_op *op)
 {
-    static const char *const names[] = {"?",      "INSERT", "START",
-                                        "REQUEUE", "CANCEL", "FINISH",
-                                        "ROLLBACK", "THREAD_DELETE",
-                                        "LOOKUP"};
+    static const char *const names[] = {"?",        "INSERT",        "START",
+                                        "REQUEUE",  "CANCEL",        "FINISH",
+                                        "ROLLBACK", "THREAD_DELETE", "LOOKUP"};
     add_line(r, "store %s run=%d thread=%d attempt=%u failures=%u status=%s",
              names[op->type], crig_number(&op->run), crig_number(&op->thread),
              op->attempt, op->failures, op->status);
@@ -415,7 +414,8 @@ static void answer_batch(struct core_rig *r, struct brk_batch **batch)
     brk_core_on_ledger(r->core, batch);
 }
 
-/* ---- looking ------------------------------------------------------------------------ */
+/* ---- looking
+ * ------------------------------------------------------------------------ */
 
 static size_t find_line(const struct core_rig *r, const char *begin)
 {

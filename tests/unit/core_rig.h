@@ -20,20 +20,20 @@ struct core_rig {
     struct brk_core *core;
     struct brk_core_conf conf;
     struct brk_now now;
-    bool slow_relay;      /* keep its notes in `notes` */
-    bool slow_ledger;     /* keep its batches in `batches` */
+    bool slow_relay;  /* keep its notes in `notes` */
+    bool slow_ledger; /* keep its batches in `batches` */
     struct brk_note *notes[256];
     size_t note_count;
     struct brk_batch *batches[256];
     size_t batch_count;
-    enum err_code refuse;  /* the ledger refuses this kind of operation */
+    enum err_code refuse; /* the ledger refuses this kind of operation */
     enum brk_op_type refuse_op;
     uint64_t thread_last_ms; /* what inserts say */
     const char *existed;     /* inserts find the run with this status */
     uint64_t log_last[1000]; /* last sequence of each run's log */
     char lines[4096][160];   /* what came out, oldest first */
     size_t line_count;
-    size_t seen;             /* lines that were looked at */
+    size_t seen; /* lines that were looked at */
 };
 
 /* Before the first call of others; more may be set in `conf` and `now`
@@ -52,13 +52,13 @@ void crig_gateway(struct core_rig *r, int gateway);
 void crig_worker(struct core_rig *r, int worker, int slots, const char *graph);
 /* The worker says HELLO and holds this run. */
 void crig_worker_holding(struct core_rig *r, int worker, int run, int thread,
-                        int attempt);
+                         int attempt);
 
 struct crig_submit {
     int run;
     int thread;
-    const char *strategy;  /* NULL: enqueue */
-    const char *graph;     /* NULL: "g" */
+    const char *strategy; /* NULL: enqueue */
+    const char *graph;    /* NULL: "g" */
     bool stateless;
     bool temporary;
     bool watched;
@@ -68,11 +68,11 @@ struct crig_submit {
 void crig_submit(struct core_rig *r, int gateway, struct crig_submit s);
 /* A message without body, or with one (taken). */
 void crig_from_gateway(struct core_rig *r, int gateway, uint8_t type, int run,
-                      int thread, leat_value *body);
+                       int thread, leat_value *body);
 void crig_from_worker(struct core_rig *r, int worker, uint8_t type, int run,
-                     int attempt, leat_value *body);
+                      int attempt, leat_value *body);
 void crig_done(struct core_rig *r, int worker, int run, int attempt,
-              const char *status);
+               const char *status);
 void crig_cancel(struct core_rig *r, int gateway, int run, const char *action);
 void crig_subscribed(struct core_rig *r, int run);
 

@@ -106,19 +106,23 @@ TEST(core_enqueues_in_order)
 TEST(core_rejects_where_a_run_is_under_way)
 {
     start(4);
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .strategy = "reject"});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 1, .thread = 1, .strategy = "reject"});
     crig_expect(&r, "g1 RUN_ACCEPTED run=1");
-    crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 1,
-                                            .strategy = "reject"});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 2, .thread = 1, .strategy = "reject"});
     crig_expect(&r, "g1 REFUSED run=2 code=conflict "
                     "text=Thread is already running a task.");
-    crig_submit(&r, 1, (struct crig_submit){.run = 3, .thread = 2,
-                                            .strategy = "reject"});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 3, .thread = 2, .strategy = "reject"});
     crig_expect(&r, "g1 RUN_ACCEPTED run=3");
     crig_done(&r, 1, 1, 1, "success");
-    crig_submit(&r, 1, (struct crig_submit){.run = 4, .thread = 1,
-                                            .strategy = "reject"});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 4, .thread = 1, .strategy = "reject"});
     crig_expect(&r, "g1 RUN_ACCEPTED run=4");
     crig_fini(&r);
 }
@@ -126,10 +130,11 @@ TEST(core_rejects_where_a_run_is_under_way)
 TEST(core_rejects_beside_a_delayed_run)
 {
     start(4);
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .after_ms = 60000});
-    crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 1,
-                                            .strategy = "reject"});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 1, .thread = 1, .after_ms = 60000});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 2, .thread = 1, .strategy = "reject"});
     crig_expect(&r, "g1 REFUSED run=2 code=conflict");
     crig_fini(&r);
 }
@@ -139,8 +144,9 @@ TEST(core_interrupts_and_waits_until_the_old_run_has_stopped)
     start(4);
     crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
     crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 1});
-    crig_submit(&r, 1, (struct crig_submit){.run = 3, .thread = 1,
-                                            .strategy = "interrupt"});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 3, .thread = 1, .strategy = "interrupt"});
     crig_expect(&r, "g1 RUN_ACCEPTED run=3");
     crig_expect(&r, "w1 RUN_CANCEL run=1 action=interrupt");
     crig_expect(&r, "g1 RUN_ENDED run=2 status=interrupted");
@@ -156,8 +162,9 @@ TEST(core_rolls_back_before_the_new_run_starts)
 {
     start(4);
     crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
-    crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 1,
-                                            .strategy = "rollback"});
+    crig_submit(
+        &r, 1,
+        (struct crig_submit){.run = 2, .thread = 1, .strategy = "rollback"});
     crig_expect(&r, "w1 RUN_CANCEL run=1 action=rollback");
     r.slow_ledger = true;
     crig_done(&r, 1, 1, 1, "interrupted");
@@ -220,8 +227,8 @@ TEST(core_cancels_between_the_decision_and_the_start)
 TEST(core_delays_a_run_and_lets_others_by)
 {
     start(1);
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .after_ms = 2000});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 1, .thread = 1, .after_ms = 2000});
     crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 1});
     crig_expect(&r, "w1 RUN_START run=2");
     crig_done(&r, 1, 2, 1, "success");
@@ -235,10 +242,10 @@ TEST(core_delays_a_run_and_lets_others_by)
 TEST(core_waits_for_the_reader_but_not_long)
 {
     start(2);
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .watched = true});
-    crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 2,
-                                            .watched = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 1, .thread = 1, .watched = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 2, .thread = 2, .watched = true});
     crig_expect_no(&r, "w1 RUN_START");
     crig_subscribed(&r, 2);
     crig_expect(&r, "w1 RUN_START run=2");
@@ -246,8 +253,8 @@ TEST(core_waits_for_the_reader_but_not_long)
     crig_expect(&r, "w1 RUN_START run=1");
     crig_subscribed(&r, 3); /* before its submit */
     crig_done(&r, 1, 1, 1, "success");
-    crig_submit(&r, 1, (struct crig_submit){.run = 3, .thread = 3,
-                                            .watched = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 3, .thread = 3, .watched = true});
     crig_expect(&r, "w1 RUN_START run=3");
     crig_fini(&r);
 }
@@ -368,8 +375,8 @@ TEST(core_deletes_a_thread_when_its_runs_have_stopped)
 TEST(core_deletes_a_temporary_thread_with_its_run)
 {
     start(1);
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .temporary = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 1, .thread = 1, .temporary = true});
     crig_done(&r, 1, 1, 1, "success");
     crig_expect(&r, "store FINISH run=1");
     crig_expect(&r, "store THREAD_DELETE run=0 thread=1");
@@ -394,11 +401,11 @@ TEST(core_tells_why_a_run_is_pending)
     expect_why(1, "no worker serves graph g");
     crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 1});
     expect_why(2, "thread busy with run aa000000");
-    crig_submit(&r, 1, (struct crig_submit){.run = 3, .thread = 3,
-                                            .after_ms = 500});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 3, .thread = 3, .after_ms = 500});
     expect_why(3, "delayed for another 500 ms");
-    crig_submit(&r, 1, (struct crig_submit){.run = 4, .thread = 4,
-                                            .watched = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 4, .thread = 4, .watched = true});
     expect_why(4, "waiting for its reader");
     crig_worker(&r, 1, 1, "g");
     crig_pass(&r, 200);
@@ -431,8 +438,8 @@ TEST(core_tells_watchers_and_no_others)
 TEST(core_gives_the_oldest_run_first_across_graphs)
 {
     start(0);
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .graph = "a"});
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 1, .thread = 1, .graph = "a"});
     crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 2});
     crig_submit(&r, 1, (struct crig_submit){.run = 3, .thread = 3});
     crig_worker(&r, 1, 1, "g");

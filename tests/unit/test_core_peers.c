@@ -360,7 +360,8 @@ TEST(core_takes_a_worker_that_takes_no_messages_for_lost)
     crig_fini(&r);
 }
 
-/* ---- after a restart of the broker ------------------------------------------------- */
+/* ---- after a restart of the broker
+ * ------------------------------------------------- */
 
 static struct store_run row(int run, int thread, const char *status,
                             uint16_t attempt)
@@ -403,7 +404,8 @@ TEST(core_restores_pending_runs)
 TEST(core_waits_a_lease_for_the_workers_of_running_runs)
 {
     crig_init(&r);
-    struct store_run rows[] = {row(1, 1, "running", 1), row(2, 2, "running", 4)};
+    struct store_run rows[] = {row(1, 1, "running", 1),
+                               row(2, 2, "running", 4)};
     restore(rows, COUNT_OF(rows));
     crig_worker(&r, 2, 4, "g");
     crig_worker_holding(&r, 1, 1, 1, 1);
@@ -440,7 +442,8 @@ TEST(core_takes_the_end_of_a_run_from_before_the_restart)
 TEST(core_goes_on_with_a_cancel_from_before_the_restart)
 {
     crig_init(&r);
-    struct store_run rows[] = {row(1, 1, "running", 1), row(2, 2, "running", 1)};
+    struct store_run rows[] = {row(1, 1, "running", 1),
+                               row(2, 2, "running", 1)};
     (void)base_copy(rows[0].cancel, sizeof rows[0].cancel, "interrupt");
     (void)base_copy(rows[1].cancel, sizeof rows[1].cancel, "rollback");
     restore(rows, COUNT_OF(rows));
@@ -459,9 +462,9 @@ TEST(core_gives_a_stateless_run_back_to_its_worker)
     crig_worker_holding(&r, 1, 1, 1, 2);
     crig_done(&r, 1, 1, 2, "success"); /* nobody has asked for it yet */
     crig_expect_no(&r, "w1 RUN_KEPT");
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .stateless = true,
-                                            .again = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){
+                    .run = 1, .thread = 1, .stateless = true, .again = true});
     crig_expect(&r, "relay FENCE run=1 attempt=2 seq=3");
     crig_expect_no(&r, "w1 RUN_START");
     crig_done(&r, 1, 1, 2, "success");
@@ -476,15 +479,15 @@ TEST(core_waits_for_the_worker_of_a_stateless_run)
     crig_start(&r);
     crig_gateway(&r, 1);
     crig_worker(&r, 2, 4, "g");
-    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1,
-                                            .stateless = true,
-                                            .again = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){
+                    .run = 1, .thread = 1, .stateless = true, .again = true});
     EXPECT_STR(crig_state(&r, 1), "adopting");
     crig_worker_holding(&r, 1, 1, 1, 1);
     EXPECT_STR(crig_state(&r, 1), "running");
-    crig_submit(&r, 1, (struct crig_submit){.run = 2, .thread = 2,
-                                            .stateless = true,
-                                            .again = true});
+    crig_submit(&r, 1,
+                (struct crig_submit){
+                    .run = 2, .thread = 2, .stateless = true, .again = true});
     for (int i = 0; i < 12; i++) {
         crig_from_worker(&r, 2, WIRE_HEARTBEAT, 0, 0, NULL);
         crig_pass(&r, 490);

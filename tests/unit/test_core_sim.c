@@ -33,8 +33,8 @@ struct seen {
     bool submitted;
     bool accepted;
     bool ended;
-    int attempt;    /* highest that was started */
-    int worker;     /* who executes it; 0: nobody */
+    int attempt; /* highest that was started */
+    int worker;  /* who executes it; 0: nobody */
 };
 static struct seen runs[RUNS + 1];
 static int alive[WORKERS + 1]; /* 1: speaks and is connected; its number of
@@ -48,9 +48,8 @@ static void on_start(int worker, int run, int attempt)
     EXPECT_MSG(attempt > s->attempt, "run %d: attempt %d after %d", run,
                attempt, s->attempt);
     for (int i = 1; i <= RUNS; i++) { /* its lane is free */
-        EXPECT_MSG(i == run || runs[i].thread != s->thread ||
-                       runs[i].ended || runs[i].attempt == 0 ||
-                       !runs[i].submitted,
+        EXPECT_MSG(i == run || runs[i].thread != s->thread || runs[i].ended ||
+                       runs[i].attempt == 0 || !runs[i].submitted,
                    "run %d started beside run %d", run, i);
     }
     s->attempt = attempt;
@@ -94,12 +93,13 @@ static void submit_one(void)
         bool first = !runs[run].submitted;
         runs[run].submitted = true;
         runs[run].thread = first ? 1 + dice(THREADS) : runs[run].thread;
-        crig_submit(&r, 1, (struct crig_submit){
-                               .run = run,
-                               .thread = runs[run].thread,
-                               .strategy = words[dice(COUNT_OF(words))],
-                               .watched = dice(3) == 0,
-                               .after_ms = dice(5) == 0 ? dice(3000) : 0});
+        crig_submit(
+            &r, 1,
+            (struct crig_submit){.run = run,
+                                 .thread = runs[run].thread,
+                                 .strategy = words[dice(COUNT_OF(words))],
+                                 .watched = dice(3) == 0,
+                                 .after_ms = dice(5) == 0 ? dice(3000) : 0});
         return;
     }
 }

@@ -25,8 +25,8 @@ static void start(struct world *w, const struct brk_open *open)
     link_pipe_new(&ledger, &desk_ledger);
     w->ledger = brk_ledger_new(&w->b.env, &ledger, &w->b.err);
     EXPECT_MSG(w->ledger != NULL, "%s", w->b.err.text);
-    w->desk = brk_desk_new(&w->b.env, &desk_relay, &desk_ledger, open,
-                           &w->b.err);
+    w->desk =
+        brk_desk_new(&w->b.env, &desk_relay, &desk_ledger, open, &w->b.err);
     EXPECT_MSG(w->desk != NULL, "%s", w->b.err.text);
 }
 
@@ -61,7 +61,8 @@ static void fini(struct world *w)
     broker_rig_fini(&w->b);
 }
 
-/* ---- the relay, and hearing ------------------------------------------------------- */
+/* ---- the relay, and hearing
+ * ------------------------------------------------------- */
 
 static void play_relay(struct world *w)
 {
@@ -167,9 +168,9 @@ TEST(desk_takes_a_run_from_submit_to_end)
     HEAR(&w, w.workers[0], WIRE_RUN_START);
     EXPECT_EQ(w.in.head.seq, 1);
     EXPECT(w.in.head.ms > 0);
-    EXPECT(leat_is(leat_get(leat_get(leat_view_of(w.in.body), "kwargs"),
-                            "input"),
-                   "hello"));
+    EXPECT(
+        leat_is(leat_get(leat_get(leat_view_of(w.in.body), "kwargs"), "input"),
+                "hello"));
     expect_status(&w, "running");
     done(&w, w.workers[0]);
     HEAR(&w, w.gateway, WIRE_RUN_ENDED);
@@ -204,8 +205,8 @@ TEST(desk_goes_on_after_a_restart)
     HEAR(&w, w.gateway, WIRE_RUN_ACCEPTED);
     stop_desk(&w);
     struct brk_open open = {NULL, 0};
-    EXPECT(store_runs_load_open(w.b.store.owner, &open.rows, &open.n,
-                                &w.b.err));
+    EXPECT(
+        store_runs_load_open(w.b.store.owner, &open.rows, &open.n, &w.b.err));
     EXPECT_EQ(open.n, 1);
     w.b.env.epoch++;
     start(&w, &open);

@@ -118,8 +118,8 @@ TEST(ledger_keeps_a_run_from_insert_to_end)
     EXPECT_EQ(d.batch->ops[1].err.code, ERR_NONE);
     expect_run(&d, 1, "running");
     struct store_run row = {0};
-    EXPECT(store_runs_get(d.b.store.owner, &d.batch->ops[0].run, &row,
-                          &d.b.err));
+    EXPECT(
+        store_runs_get(d.b.store.owner, &d.batch->ops[0].run, &row, &d.b.err));
     EXPECT_STR(row.graph_id, "agent");
     EXPECT_STR(row.strategy, "enqueue");
     EXPECT_EQ(row.attempt, 1);
@@ -221,7 +221,8 @@ TEST(ledger_looks_up_a_log_that_is_short)
     stop(&d);
 }
 
-/* ---- a store that cannot write ----------------------------------------------------- */
+/* ---- a store that cannot write
+ * ----------------------------------------------------- */
 
 static void limit_files(rlim_t bytes)
 {

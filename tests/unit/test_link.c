@@ -153,13 +153,14 @@ TEST(link_carries_raw_bodies_and_topics)
     link_destroy(&pub);
 }
 
-/* ---- peers that do as they like ----------------------------------------------- */
+/* ---- peers that do as they like
+ * ----------------------------------------------- */
 
 static zsock_t *stranger(void)
 {
     char address[320];
-    EXPECT(link_endpoint(base, WIRE_PORT_WORKER, address, sizeof address,
-                         &err));
+    EXPECT(
+        link_endpoint(base, WIRE_PORT_WORKER, address, sizeof address, &err));
     link_setup();
     zsock_t *s = zsock_new_dealer(NULL);
     EXPECT(zsock_connect(s, "%s", address) == 0);
@@ -188,9 +189,9 @@ TEST(link_survives_what_strangers_say)
     wire_head_put(&head, good);
     say(s, "", 0, NULL, 0);
     say(s, bad, sizeof bad, "", 0);
-    say(s, good, sizeof good, NULL, 0);       /* no body frame */
-    say(s, good, sizeof good - 1, "", 0);     /* cut */
-    say(s, good, sizeof good, "\x80", 1);     /* a body where none belongs */
+    say(s, good, sizeof good, NULL, 0);   /* no body frame */
+    say(s, good, sizeof good - 1, "", 0); /* cut */
+    say(s, good, sizeof good, "\x80", 1); /* a body where none belongs */
     zmsg_t *many = zmsg_new();
     for (int i = 0; i < 7; i++) {
         zmsg_addmem(many, good, sizeof good);
@@ -239,7 +240,8 @@ TEST(link_tells_a_peer_of_another_version)
     link_destroy(&broker);
 }
 
-/* ---- connections and full queues ----------------------------------------------- */
+/* ---- connections and full queues
+ * ----------------------------------------------- */
 
 TEST(link_notices_who_comes_and_goes)
 {

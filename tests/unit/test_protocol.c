@@ -13,7 +13,7 @@ struct line {
     int number;       /* a message; 0: a field of the one before */
     const char *name; /* or the key */
     unsigned from, to;
-    int kind;         /* enum wire_body, or enum wire_field_type */
+    int kind; /* enum wire_body, or enum wire_field_type */
     bool required;
     const char *text;
 };

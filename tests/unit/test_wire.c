@@ -23,7 +23,8 @@ static const struct row rows[] = {
 #undef WIRE_FIELD
 };
 
-/* ---- goldens -------------------------------------------------------------------- */
+/* ---- goldens
+ * -------------------------------------------------------------------- */
 
 struct golden {
     leat_value *fields; /* of the head */
@@ -55,8 +56,7 @@ static char *line_of(const char *text, const char *key)
     size_t len = strlen(key);
     for (const char *at = text; at != NULL; at = strchr(at, '\n')) {
         at += *at == '\n';
-        if (strncmp(at, key, len) == 0 &&
-            (at[len] == ' ' || at[len] == '\n')) {
+        if (strncmp(at, key, len) == 0 && (at[len] == ' ' || at[len] == '\n')) {
             size_t n = strcspn(at + len + (at[len] == ' '), "\n");
             return base_memdup(at + len + (at[len] == ' '), n);
         }
@@ -201,7 +201,8 @@ TEST(wire_speaks_every_golden)
     }
 }
 
-/* ---- what is wrong ----------------------------------------------------------------- */
+/* ---- what is wrong
+ * ----------------------------------------------------------------- */
 
 static enum wire_verdict head_verdict(const unsigned char *bytes, size_t len)
 {
