@@ -1,284 +1,194 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each mode says for START -> a -> b, and in which order. */
-#include "tests/unit/rig_graph.h"
+/* Streams and the hub's timers. */
+#include "gateway/stream.h"
 
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/timer.h"
 #include "tests/harness/harness.h"
 
-static leat_value *node_a(leat_context *ctx, leat_view state)
+static int pair[2];
+
+static struct gw_stream *open_stream(enum gw_stream_kind kind)
 {
-    (void)ctx;
-    (void)state;
-    return leat_pack("{s:[s]}", "log", "a");
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct gw_stream *s = gw_stream_new(kind);
+    s->fd = pair[0];
+    gw_stream_move(s, GW_STREAM_OPEN);
+    return s;
 }
 
-static leat_value *node_b(leat_context *ctx, leat_view state)
+static void push(struct gw_stream *s, const char *text)
 {
-    leat_emit(ctx, leat_new_int((int64_t)leat_count(leat_get(state, "log"))));
-    return leat_pack("{s:[s]}", "log", "b");
+    struct gw_chunk *c = gw_chunk_of(true, text, strlen(text));
+    gw_stream_push(s, c);
+    gw_chunk_drop(&c);
+    EXPECT(c == NULL);
 }
 
-static void build_ab(leat_graph *g, leat_view config)
+static const char *read_all(void)
 {
-    (void)config;
-    leat_add_channel(g, "log", LEAT_APPEND);
-    leat_add_node(g, "a", node_a);
-    leat_add_node(g, "b", node_b);
-    leat_add_edge(g, LEAT_START, "a");
-    leat_add_edge(g, "a", "b");
-    leat_add_edge(g, "b", LEAT_END);
+    static char text[65536];
+    ssize_t n =
+        recvfrom(pair[1], text, sizeof(text) - 1, MSG_DONTWAIT, NULL, NULL);
+    EXPECT(n >= 0);
+    text[n] = '\0';
+    return text;
 }
 
-static void expect_log(leat_build_fn build, unsigned modes, const char *want)
+TEST(stream_chunks_have_their_frame)
 {
-    struct rig r;
-    rig_init(&r, build, modes);
-    rig_run(&r, "{\"log\":[\"in\"]}");
-    EXPECT_EQ(r.result.status, GRAPH_DONE);
-    EXPECT_STR(rig_log(&r), want);
-    rig_fini(&r);
+    struct gw_stream *s = open_stream(GW_STREAM_SSE);
+    push(s, "data: 1\n\n");
+    push(s, "0123456789abcdefX");
+    EXPECT_EQ(gw_stream_flush(s, 7), GW_FLUSH_DRAINED);
+    EXPECT_EQ(s->moved_ms, 7);
+    EXPECT_STR(read_all(), "00000009\r\ndata: 1\n\n\r\n"
+                           "00000011\r\n0123456789abcdefX\r\n");
+    EXPECT_EQ(s->out_bytes, 0);
+    gw_stream_finish(s);
+    EXPECT_EQ(s->state, GW_STREAM_FINISHING);
+    EXPECT_EQ(gw_stream_flush(s, 8), GW_FLUSH_DRAINED);
+    EXPECT_STR(read_all(), "0\r\n\r\n");
+    gw_stream_destroy(&s);
+    (void)close(pair[1]);
 }
 
-TEST(stream_all_in_order)
+TEST(stream_head_goes_before_what_came_meanwhile)
 {
-    expect_log(build_ab,
-               GRAPH_MODE_CHECKPOINTS | GRAPH_MODE_TASKS | GRAPH_MODE_UPDATES |
-                   GRAPH_MODE_VALUES | GRAPH_MODE_CUSTOM,
-               "checkpoint -1 \"input\" [\"__start__\"]\n"
-               "values {\"log\":[\"in\"]}\n"
-               "checkpoint 0 \"loop\" [\"a\"]\n"
-               "task \"a\" {\"log\":[\"in\"]}\n"
-               "updates {\"a\":{\"log\":[\"a\"]}}\n"
-               "result \"a\" {\"log\":[\"a\"]}\n"
-               "values {\"log\":[\"in\",\"a\"]}\n"
-               "checkpoint 1 \"loop\" [\"b\"]\n"
-               "task \"b\" {\"log\":[\"in\",\"a\"]}\n"
-               "custom 2\n"
-               "updates {\"b\":{\"log\":[\"b\"]}}\n"
-               "result \"b\" {\"log\":[\"b\"]}\n"
-               "values {\"log\":[\"in\",\"a\",\"b\"]}\n"
-               "checkpoint 2 \"loop\" []\n");
+    struct gw_stream *s = open_stream(GW_STREAM_SSE);
+    s->held = true;
+    s->head = gw_chunk_of(false, "HEAD\r\n\r\n", 8);
+    s->headers = base_strdup("");
+    push(s, "x");
+    gw_stream_release(s);
+    push(s, "y");
+    EXPECT(!s->held);
+    EXPECT_EQ(gw_stream_flush(s, 1), GW_FLUSH_DRAINED);
+    EXPECT_STR(read_all(), "HEAD\r\n\r\n00000001\r\nx\r\n00000001\r\ny\r\n");
+    gw_stream_destroy(&s);
+    (void)close(pair[1]);
 }
 
-TEST(stream_values)
+TEST(stream_refusal_replaces_everything)
 {
-    expect_log(build_ab, GRAPH_MODE_VALUES,
-               "values {\"log\":[\"in\"]}\n"
-               "values {\"log\":[\"in\",\"a\"]}\n"
-               "values {\"log\":[\"in\",\"a\",\"b\"]}\n");
+    struct gw_stream *s = open_stream(GW_STREAM_SSE);
+    s->held = true;
+    s->head = gw_chunk_of(false, "HEAD", 4);
+    s->headers = base_strdup("");
+    push(s, "x");
+    struct gw_chunk *c = gw_chunk_of(false, "NO", 2);
+    gw_stream_refuse(s, c);
+    gw_chunk_drop(&c);
+    EXPECT_EQ(s->state, GW_STREAM_FINISHING);
+    EXPECT_EQ(gw_stream_flush(s, 1), GW_FLUSH_DRAINED);
+    EXPECT_STR(read_all(), "NO");
+    gw_stream_destroy(&s);
+    (void)close(pair[1]);
 }
 
-TEST(stream_updates)
+TEST(stream_blocked_goes_on_where_it_was)
 {
-    expect_log(build_ab, GRAPH_MODE_UPDATES,
-               "updates {\"a\":{\"log\":[\"a\"]}}\n"
-               "updates {\"b\":{\"log\":[\"b\"]}}\n");
+    struct gw_stream *s = open_stream(GW_STREAM_SSE);
+    char *big = base_zalloc(4 << 20);
+    for (size_t i = 0; i < (4 << 20); i++) {
+        big[i] = (char)('a' + i % 26);
+    }
+    struct gw_chunk *c = gw_chunk_of(false, big, 4 << 20);
+    gw_stream_push(s, c);
+    gw_chunk_drop(&c);
+    EXPECT_EQ(gw_stream_flush(s, 1), GW_FLUSH_BLOCKED);
+    EXPECT(s->out_bytes > 0 && s->out_bytes < (4 << 20));
+    char *got = base_zalloc(4 << 20);
+    size_t n = 0;
+    while (n < (4 << 20)) {
+        ssize_t more =
+            recvfrom(pair[1], got + n, (4 << 20) - n, MSG_DONTWAIT, NULL, NULL);
+        EXPECT(more > 0);
+        n += (size_t)more;
+        (void)gw_stream_flush(s, 2);
+    }
+    EXPECT_MEM(got, big, 4 << 20);
+    EXPECT(s->out == NULL);
+    free(got);
+    free(big);
+    gw_stream_destroy(&s);
+    (void)close(pair[1]);
 }
 
-TEST(stream_custom)
+TEST(stream_tells_a_broken_reader)
 {
-    expect_log(build_ab, GRAPH_MODE_CUSTOM, "custom 2\n");
+    struct gw_stream *s = open_stream(GW_STREAM_WAIT);
+    (void)close(pair[1]);
+    push(s, "x");
+    EXPECT_EQ(gw_stream_flush(s, 1), GW_FLUSH_BROKEN);
+    gw_stream_move(s, GW_STREAM_LEFT);
+    gw_stream_destroy(&s);
 }
 
-TEST(stream_tasks)
+TEST(stream_heartbeats_are_of_its_kind)
 {
-    expect_log(build_ab, GRAPH_MODE_TASKS,
-               "task \"a\" {\"log\":[\"in\"]}\n"
-               "result \"a\" {\"log\":[\"a\"]}\n"
-               "task \"b\" {\"log\":[\"in\",\"a\"]}\n"
-               "result \"b\" {\"log\":[\"b\"]}\n");
+    struct gw_stream *s = open_stream(GW_STREAM_SSE);
+    gw_stream_push(s, gw_stream_heartbeat(s));
+    s->kind = GW_STREAM_WAIT;
+    gw_stream_push(s, gw_stream_heartbeat(s));
+    s->kind = GW_STREAM_DONE;
+    EXPECT(gw_stream_heartbeat(s) == NULL);
+    EXPECT_EQ(gw_stream_flush(s, 1), GW_FLUSH_DRAINED);
+    EXPECT_STR(read_all(), "0000000c\r\n: heartbeat\n\r\n00000001\r\n\n\r\n");
+    gw_stream_destroy(&s);
+    (void)close(pair[1]);
 }
 
-TEST(stream_checkpoints)
+/* ---- timers ----------------------------------------------------------------
+ */
+
+#define TIMERS 500
+
+TEST(timers_come_in_order_of_time)
 {
-    expect_log(build_ab, GRAPH_MODE_CHECKPOINTS,
-               "checkpoint -1 \"input\" [\"__start__\"]\n"
-               "checkpoint 0 \"loop\" [\"a\"]\n"
-               "checkpoint 1 \"loop\" [\"b\"]\n"
-               "checkpoint 2 \"loop\" []\n");
+    struct gw_timers t;
+    struct gw_timer all[TIMERS] = {{0}};
+    unsigned seed = 1;
+    gw_timers_init(&t);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < TIMERS; i++) { /* set, and set anew */
+            seed = seed * 1103515245U + 12345U;
+            gw_timer_set(&t, &all[i], (seed >> 16) % 1000);
+        }
+    }
+    for (int i = 0; i < TIMERS; i += 3) {
+        gw_timer_clear(&t, &all[i]);
+        gw_timer_clear(&t, &all[i]);
+    }
+    int64_t last = -1;
+    size_t seen = 0;
+    struct gw_timer *next;
+    while ((next = gw_timers_take(&t, 1000)) != NULL) {
+        EXPECT(next->due_ms >= last);
+        EXPECT((next - all) % 3 != 0);
+        EXPECT_EQ(next->place, 0);
+        last = next->due_ms;
+        seen++;
+    }
+    EXPECT_EQ(seen, TIMERS - (TIMERS + 2) / 3);
+    gw_timers_fini(&t);
 }
 
-TEST(stream_debug_follows_its_twin)
+TEST(timers_wait_for_the_first)
 {
-    expect_log(build_ab, GRAPH_MODE_DEBUG | GRAPH_MODE_TASKS,
-               "debug -1 \"checkpoint\"\n"
-               "debug 0 \"checkpoint\"\n"
-               "task \"a\" {\"log\":[\"in\"]}\n"
-               "debug 1 \"task\"\n"
-               "result \"a\" {\"log\":[\"a\"]}\n"
-               "debug 1 \"task_result\"\n"
-               "debug 1 \"checkpoint\"\n"
-               "task \"b\" {\"log\":[\"in\",\"a\"]}\n"
-               "debug 2 \"task\"\n"
-               "result \"b\" {\"log\":[\"b\"]}\n"
-               "debug 2 \"task_result\"\n"
-               "debug 2 \"checkpoint\"\n");
-}
-
-TEST(stream_events)
-{
-    expect_log(build_ab, GRAPH_MODE_EVENTS,
-               "\"on_chain_start\" \"LangGraph\" 0\n"
-               "\"on_chain_start\" \"a\" 1\n"
-               "\"on_chain_end\" \"a\" 1\n"
-               "\"on_chain_start\" \"b\" 1\n"
-               "\"on_chain_end\" \"b\" 1\n"
-               "\"on_chain_end\" \"LangGraph\" 0\n");
-}
-
-TEST(stream_without_saver_has_no_checkpoints)
-{
-    struct rig r;
-    rig_init(&r, build_ab, GRAPH_MODE_CHECKPOINTS | GRAPH_MODE_CUSTOM);
-    r.host.saver = NULL;
-    rig_run(&r, "{\"log\":[]}");
-    EXPECT_STR(rig_log(&r), "custom 1\n");
-    EXPECT_STR(rig_output(&r), "{\"log\":[\"a\",\"b\"]}");
-    rig_fini(&r);
-}
-
-/* ---- payloads ----------------------------------------------------------- */
-
-static void keep_payload(struct rig *r, const struct graph_event *ev)
-{
-    leat_value **at = r->arg;
-    leat_drop(*at);
-    *at = leat_hold(ev->payload);
-}
-
-TEST(stream_checkpoint_names_its_configs)
-{
-    struct rig r;
-    leat_value *last = NULL;
-    rig_init(&r, build_ab, GRAPH_MODE_CHECKPOINTS);
-    r.on_event = keep_payload;
-    r.arg = &last;
-    leat_value *config =
-        leat_pack("{s:{s:s, s:s}}", "configurable", "user", "u1", "__secret",
-                  "no");
-    r.req.config = leat_view_of(config);
-    rig_run(&r, "{\"log\":[]}");
-    leat_view v = leat_view_of(last);
-    leat_view own = leat_get(leat_get(v, "config"), "configurable");
-    leat_view parent = leat_get(leat_get(v, "parent_config"), "configurable");
-    EXPECT(leat_is(leat_get(own, "thread_id"), "t1"));
-    EXPECT(leat_is(leat_get(own, "checkpoint_ns"), ""));
-    EXPECT(leat_is(leat_get(own, "user"), "u1"));
-    EXPECT_EQ(leat_type_of(leat_get(own, "__secret")), LEAT_MISSING);
-    EXPECT_EQ(leat_type_of(leat_get(parent, "checkpoint_id")), LEAT_STRING);
-    EXPECT(!leat_equal(leat_get(parent, "checkpoint_id"),
-                       leat_get(own, "checkpoint_id")));
-    leat_drop(last);
-    leat_drop(config);
-    rig_fini(&r);
-}
-
-/* ---- messages ----------------------------------------------------------- */
-
-static leat_value *node_talk(leat_context *ctx, leat_view state)
-{
-    (void)state;
-    static const char *const quiet[] = {"nostream", NULL};
-    leat_model *m = leat_model_begin(
-        ctx, &(struct leat_model_spec){.name = "m", .id = "ai-1"});
-    EXPECT(leat_model_text(m, "be", 2));
-    EXPECT(leat_model_text(m, "gin", 3));
-    leat_value *first = leat_model_end(m);
-    m = leat_model_begin(ctx, &(struct leat_model_spec){.tags = quiet});
-    EXPECT(leat_model_text(m, "hidden", 6));
-    leat_value *second = leat_model_end(m);
-    return leat_pack("{s:[V,V,V]}", "messages", first, second,
-                     leat_tool_message("ok", "call", "tool"));
-}
-
-static void build_talk(leat_graph *g, leat_view config)
-{
-    (void)config;
-    leat_add_channel(g, "messages", LEAT_MESSAGES);
-    leat_add_node(g, "talk", node_talk);
-    leat_add_edge(g, LEAT_START, "talk");
-}
-
-TEST(stream_messages_once_each)
-{
-    struct rig r;
-    rig_init(&r, build_talk, GRAPH_MODE_MESSAGES | GRAPH_MODE_MESSAGE_ENDS);
-    rig_run(&r, "{\"messages\":[\"hi\"]}");
-    EXPECT_STR(rig_log(&r),
-               "message \"AIMessageChunk\" \"be\" \"talk\"\n"
-               "message \"AIMessageChunk\" \"gin\" \"talk\"\n"
-               "message-end \"ai\" \"begin\" \"talk\" final\n"
-               "message \"ai\" \"hidden\" \"talk\" final\n"
-               "message \"tool\" \"ok\" \"talk\" final\n");
-    rig_run(&r, "{\"messages\":[]}");
-    /* Nothing of the first run is said again. */
-    EXPECT_HAS(rig_log(&r), "\"hidden\"");
-    EXPECT(strstr(rig_log(&r), "\"hi\"") == NULL);
-    rig_fini(&r);
-}
-
-static leat_value *node_unnamed(leat_context *ctx, leat_view state)
-{
-    (void)ctx;
-    (void)state;
-    return leat_pack("{s:[V]}", "messages", leat_ai_message("one"));
-}
-
-static void build_unnamed(leat_graph *g, leat_view config)
-{
-    (void)config;
-    leat_add_channel(g, "messages", LEAT_MESSAGES);
-    leat_add_node(g, "n", node_unnamed);
-    leat_add_edge(g, LEAT_START, "n");
-}
-
-static void keep_id(struct rig *r, const struct graph_event *ev)
-{
-    leat_value **at = r->arg;
-    leat_drop(*at);
-    *at = leat_value_of(
-        leat_get(leat_at(leat_view_of(ev->payload), 0), "id"));
-}
-
-TEST(stream_message_id_is_the_one_in_the_state)
-{
-    struct rig r;
-    leat_value *id = NULL;
-    rig_init(&r, build_unnamed, GRAPH_MODE_MESSAGES);
-    r.on_event = keep_id;
-    r.arg = &id;
-    rig_run(&r, "{\"messages\":[]}");
-    leat_view list = leat_get(leat_view_of(r.result.output), "messages");
-    EXPECT_EQ(leat_type_of(leat_view_of(id)), LEAT_STRING);
-    EXPECT(leat_equal(leat_get(leat_at(list, 0), "id"), leat_view_of(id)));
-    leat_drop(id);
-    rig_fini(&r);
-}
-
-/* ---- nested graphs ------------------------------------------------------ */
-
-static void build_nested(leat_graph *g, leat_view config)
-{
-    (void)config;
-    leat_add_channel(g, "log", LEAT_APPEND);
-    leat_add_subgraph(g, "sub", build_ab);
-    leat_add_edge(g, LEAT_START, "sub");
-}
-
-TEST(stream_nested_only_when_asked)
-{
-    struct rig r;
-    rig_init(&r, build_nested, GRAPH_MODE_VALUES | GRAPH_MODE_CUSTOM);
-    rig_run(&r, "{\"log\":[]}");
-    EXPECT_STR(rig_log(&r), "values {\"log\":[]}\n"
-                            "values {\"log\":[\"a\",\"b\"]}\n");
-    r.req.subgraphs = true;
-    rig_run(&r, "{\"log\":[]}");
-    EXPECT_STR(rig_log(&r),
-               "values {\"log\":[\"a\",\"b\"]}\n"
-               "sub values {\"log\":[\"a\",\"b\"]}\n"
-               "sub values {\"log\":[\"a\",\"b\",\"a\"]}\n"
-               "sub custom 3\n"
-               "sub values {\"log\":[\"a\",\"b\",\"a\",\"b\"]}\n"
-               "values {\"log\":[\"a\",\"b\",\"a\",\"b\",\"a\",\"b\"]}\n");
-    rig_fini(&r);
+    struct gw_timers t;
+    struct gw_timer one = {0};
+    gw_timers_init(&t);
+    EXPECT_EQ(gw_timers_wait_ms(&t, 10, 500), 500);
+    gw_timer_set(&t, &one, 100);
+    EXPECT_EQ(gw_timers_wait_ms(&t, 10, 500), 90);
+    EXPECT_EQ(gw_timers_wait_ms(&t, 10, 50), 50);
+    EXPECT_EQ(gw_timers_wait_ms(&t, 200, 50), 0);
+    EXPECT(gw_timers_take(&t, 99) == NULL);
+    EXPECT(gw_timers_take(&t, 100) == &one);
+    EXPECT(gw_timers_take(&t, 100) == NULL);
+    gw_timers_fini(&t);
 }
