@@ -57,13 +57,23 @@ static const char *date(void)
     return text;
 }
 
+#define LAST_ANSWER "Connection: close\r\n"
+
+/*
+ * An answer in chunks ends the connection too, but must not say so: Node's
+ * fetch takes the end of an announced close for the end of the body, so that
+ * its user would never learn that a stream was cut. The time-out keeps it from
+ * using the connection again.
+ */
+#define LAST_CHUNKED "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n"
+
 bool gw_reply_write(const struct gw_reply *r, struct buf *out)
 {
     must(r != NULL && out != NULL && r->headers != NULL);
     bool ok =
         buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, reason(r->status)) &&
         buf_puts(out, date()) && buf_puts(out, r->headers) &&
-        buf_puts(out, "Connection: close\r\n");
+        buf_puts(out, r->chunked ? LAST_CHUNKED : LAST_ANSWER);
     if (r->type != NULL) {
         ok = ok && buf_printf(out, "Content-Type: %s\r\n", r->type);
     }
