@@ -287,8 +287,10 @@ static int64_t beat_pause(const struct desk *d)
 static void on_welcome(struct desk *d, const struct link_in *in)
 {
     leat_view body = leat_view_of(in->body);
-    int64_t window = leat_int(leat_get(body, "window"), 0);
-    d->window = window > 0 ? (uint64_t)window : d->window;
+    uint64_t window = leat_uint(leat_get(body, "window"), 0);
+    if (window > 0 && window < d->window) {
+        d->window = window; /* the option may only narrow it */
+    }
     d->lease_ms = max_i64(0, leat_int(leat_get(body, "lease_ms"), 0));
     d->beat_ms = min_i64(d->beat_ms, clock_mono_ms() + beat_pause(d));
     for (struct job *j = d->jobs; j != NULL; j = j->next) {
