@@ -114,7 +114,7 @@ static void refuse_reader(struct hub *hub, struct gw_stream *s,
     gw_stream_refuse(s, c);
     gw_chunk_drop(&c);
     buf_fini(&text);
-    int status = err_status(err->code);
+    int status = err_status((int)err->code);
     if (status >= 500) {
         log_error("submit.failed", "run=%s status=%d error=%s",
                   ID_TEXT(&s->run), status, LOG_Q(err->text));

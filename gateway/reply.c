@@ -98,7 +98,7 @@ bool gw_reply_error(const struct err *err, const char *headers, struct buf *out)
     struct buf all;
     buf_init(&text, DETAIL_MAX);
     buf_init(&all, DETAIL_MAX);
-    int status = err_status(err->code);
+    int status = err_status((int)err->code);
     must(buf_puts(&text, "{\"detail\":") &&
          json_write_string(err->text, strlen(err->text), &text) &&
          buf_putc(&text, '}'));

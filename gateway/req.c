@@ -446,7 +446,7 @@ void gw_req_error(struct gw_req *r, const struct err *err)
     struct buf headers;
     buf_init(&out, REPLY_MAX);
     buf_init(&headers, HEAD_MAX);
-    r->status = err_status(err->code);
+    r->status = err_status((int)err->code);
     if (r->status >= 500) {
         log_error("http.failed", "status=%d method=%s uri=%s error=%s",
                   r->status, gw_req_method(r), LOG_Q(gw_req_uri(r)),
