@@ -415,11 +415,13 @@ static void on_message(void *self, enum gw_line line, struct link_in *in)
         break;
     case WIRE_RUN_ENDED:
         on_ended(hub, in);
+        on_answer(hub, in);
         break;
     case WIRE_REFUSED:
         on_refused(hub, in);
         break;
     case WIRE_RUN_ACCEPTED:
+    case WIRE_RUN_STATE:
     case WIRE_DONE:
     case WIRE_STORE_DONE:
         on_answer(hub, in);

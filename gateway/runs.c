@@ -13,6 +13,7 @@
 #include "gateway/submit.h"
 #include "gateway/threads.h"
 
+#define WHY_WAIT_MS 1000
 #define CANCEL_WAIT_MS 30000
 #define HEAD_MAX ((size_t)64 << 10)
 #define STATUSES "pending|running|error|success|timeout|interrupted"
@@ -333,6 +334,34 @@ bool gw_runs_join(struct gw_req *r, struct err *err)
  * ------------------------------------------------------------------------------------
  */
 
+/*
+ * What a pending run waits for, in the broker's words, as `why`. Takes and
+ * gives a reference. The broker may be away, the run may just have begun:
+ * then there is nothing to add.
+ */
+static leat_value *with_why(struct gw_req *r, const struct target *t,
+                            leat_value *run)
+{
+    struct err err = ERR_INIT;
+    struct gw_answer answer = {.body = NULL};
+    const struct gw_ask ask = {.type = WIRE_RUN_WATCH,
+                               .run = t->run_id,
+                               .thread = t->thread_id,
+                               .wait_ms = WHY_WAIT_MS};
+    if (!gw_hub_ask(r->app->hub, &ask, &answer, &err)) {
+        return run;
+    }
+    leat_view why = leat_get(leat_view_of(answer.body), "why");
+    if (leat_type_of(why) == LEAT_STRING) {
+        leat_value *more =
+            leat_with(leat_view_of(run), "why", leat_value_of(why));
+        leat_drop(run);
+        run = more;
+    }
+    leat_drop(answer.body);
+    return run;
+}
+
 bool gw_runs_get(struct gw_req *r, struct err *err)
 {
     struct target t;
@@ -341,8 +370,9 @@ bool gw_runs_get(struct gw_req *r, struct err *err)
         return false;
     }
     leat_value *v = gw_render_run(&row);
+    bool waits = strcmp(row.status, "pending") == 0;
     store_run_fini(&row);
-    return gw_req_json_take(r, v);
+    return gw_req_json_take(r, waits ? with_why(r, &t, v) : v);
 }
 
 static bool check_status(const char *status, struct err *err)
