@@ -10,6 +10,7 @@
 #define EXPOSED                                                                \
     "content-location, location, x-pagination-total, x-pagination-next, "      \
     "x-request-id"
+#define HEADERS_MAX 8192
 #define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 /* Every byte of the key is looked at, and every key, right or wrong. */
@@ -26,29 +27,25 @@ static bool same_key(const char *given, const char *key)
     return differ == 0;
 }
 
-static const char *key_of(const struct gw_req *r)
+static const char *bearer_of(const char *authorization)
 {
-    const char *key = gw_req_header(r, "x-api-key");
-    if (key != NULL) {
-        return key;
-    }
-    const char *auth = gw_req_header(r, "authorization");
-    if (auth == NULL || strncasecmp(auth, "bearer ", 7) != 0) {
+    if (authorization == NULL ||
+        strncasecmp(authorization, "bearer ", 7) != 0) {
         return NULL;
     }
-    auth += 7;
-    return auth + strspn(auth, " ");
+    return authorization + 7 + strspn(authorization + 7, " ");
 }
 
-bool gw_auth_check(struct gw_req *r, struct err *err)
+bool gw_auth_check(const conf_t *conf, const char *api_key,
+                   const char *authorization, struct err *err)
 {
-    must(r != NULL);
+    must(conf != NULL);
     size_t n = 0;
-    const char *const *keys = conf_list(r->app->conf, CONF_API_KEY, &n);
+    const char *const *keys = conf_list(conf, CONF_API_KEY, &n);
     if (n == 0) {
         return true;
     }
-    const char *given = key_of(r);
+    const char *given = api_key != NULL ? api_key : bearer_of(authorization);
     unsigned found = 0;
     for (size_t i = 0; i < n; i++) {
         found |= same_key(given == NULL ? "" : given, keys[i]);
@@ -60,11 +57,12 @@ bool gw_auth_check(struct gw_req *r, struct err *err)
 }
 
 /* The value of Access-Control-Allow-Origin; NULL: this page may not ask. */
-static const char *allowed_origin(const struct gw_req *r, bool *varies)
+static const char *allowed_origin(const conf_t *conf, const char *origin,
+                                  bool *varies)
 {
     size_t n = 0;
-    const char *const *origins = conf_list(r->app->conf, CONF_CORS_ORIGINS, &n);
-    const char *origin = gw_req_header(r, "origin");
+    const char *const *origins = conf_list(conf, CONF_CORS_ORIGINS, &n);
+    const char *allowed = NULL;
     *varies = true;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(origins[i], "*") == 0) {
@@ -72,22 +70,22 @@ static const char *allowed_origin(const struct gw_req *r, bool *varies)
             return "*";
         }
         if (origin != NULL && strcasecmp(origins[i], origin) == 0) {
-            return origin;
+            allowed = origin;
         }
     }
-    return NULL;
+    return allowed;
 }
 
-bool gw_auth_cors(const struct gw_req *r, struct buf *out)
+bool gw_auth_cors(const conf_t *conf, const char *origin, struct buf *out)
 {
     bool varies = false;
-    const char *origin = allowed_origin(r, &varies);
     bool ok = true;
-    if (origin != NULL) {
+    const char *allowed = allowed_origin(conf, origin, &varies);
+    if (allowed != NULL) {
         ok = buf_printf(out,
                         "Access-Control-Allow-Origin: %s\r\n"
                         "Access-Control-Expose-Headers: " EXPOSED "\r\n",
-                        origin);
+                        allowed);
     }
     if (varies) {
         ok = ok && buf_puts(out, "Vary: Origin\r\n");
@@ -95,15 +93,14 @@ bool gw_auth_cors(const struct gw_req *r, struct buf *out)
     return ok;
 }
 
-void gw_auth_preflight(struct gw_req *r)
+bool gw_auth_preflight(const char *headers, struct buf *out)
 {
-    must(r != NULL);
-    const char *headers = gw_req_header(r, "access-control-request-headers");
-    gw_req_add_header(r, "Access-Control-Allow-Methods", METHODS);
-    gw_req_add_header(r, "Access-Control-Allow-Headers", "%s",
-                      headers != NULL && strlen(headers) < 8192 ? headers
-                                                                : "*");
-    gw_req_add_header(r, "Access-Control-Max-Age", "600");
-    gw_req_add_header(r, "Vary", "Access-Control-Request-Headers");
-    (void)gw_req_reply(r, 204, NULL, NULL, 0);
+    must(out != NULL);
+    bool plain = headers == NULL || strlen(headers) > HEADERS_MAX;
+    return buf_printf(out,
+                      "Access-Control-Allow-Methods: " METHODS "\r\n"
+                      "Access-Control-Allow-Headers: %s\r\n"
+                      "Access-Control-Max-Age: 600\r\n"
+                      "Vary: Access-Control-Request-Headers\r\n",
+                      plain ? "*" : headers);
 }

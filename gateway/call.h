@@ -8,9 +8,7 @@
 #ifndef GATEWAY_CALL_H
 #define GATEWAY_CALL_H
 
-#include <pthread.h>
-
-#include "common/wire.h"
+#include "gateway/ticket.h"
 #include "gateway/timer.h"
 
 struct gw_stream;
@@ -25,27 +23,6 @@ struct gw_ask {
     const leat_value *body;    /* packed; NULL: none */
     int64_t wait_ms;           /* for the answer, then ERR_UNAVAILABLE */
 };
-
-/* What the HTTP thread sleeps on, and where the answer is put. */
-struct gw_ticket {
-    pthread_mutex_t lock;
-    pthread_cond_t turned;
-    bool done;
-    bool ok;
-    struct wire_head head;     /* of the answer */
-    leat_value *body;          /* its body, one reference, or NULL */
-    struct err err;
-};
-void gw_ticket_init(struct gw_ticket *t);
-/* Sleeps until the hub has answered. */
-void gw_ticket_wait(struct gw_ticket *t);
-void gw_ticket_fini(struct gw_ticket *t);
-/* By the hub: the ticket is the sleeper's again. `in` NULL with err: failed. */
-void gw_ticket_answer(struct gw_ticket *t, const struct wire_head *h,
-                      leat_value *body);
-void gw_ticket_fail(struct gw_ticket *t, const struct err *err);
-
-/* ---- the hub's side ---------------------------------------------------------- */
 
 struct gw_call {
     uint32_t tag;              /* the top bit is set in tags of calls */

@@ -13,4 +13,7 @@
 #include "gateway/routes.tbl.h"
 #undef ROUTE
 
+/* The table, ended by a row without a method. */
+const struct gw_route *gw_handlers_table(void);
+
 #endif

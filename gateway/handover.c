@@ -101,8 +101,7 @@ int gw_handover_take(struct mg_connection *conn, int noted)
     return own;
 }
 
-/* ---- self-test ------------------------------------------------------------
- */
+/* ---- self-test --------------------------------------------------------- */
 
 /* The trial is a request to the server itself, known by its client's port. */
 static struct {

@@ -508,9 +508,7 @@ static void *hub_main(void *arg)
     return NULL;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------- */
 
 static void watch_fd(struct hub *hub, int fd, uint64_t data)
 {

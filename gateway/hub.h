@@ -32,7 +32,7 @@ void gw_hub_drain(hub_t *hub);
 /* After the last HTTP thread has ended. */
 void gw_hub_destroy(hub_t **hub);
 
-/* ---- from any thread ----------------------------------------------------------- */
+/* ---- from any thread --------------------------------------------------- */
 
 /*
  * Asks and sleeps until the answer is here. False with what the broker

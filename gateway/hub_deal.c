@@ -16,8 +16,7 @@
     ((size_t)256 << 10) /* open chunks beyond it are passed on                 \
                          */
 
-/* ---- readers ----------------------------------------------------------------
- */
+/* ---- readers ----------------------------------------------------------- */
 
 static struct gw_group *add_group(struct gw_run *r, const struct gw_stream *s)
 {

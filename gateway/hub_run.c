@@ -15,8 +15,7 @@
 #define TAIL_MS 50 /* the last events may still be under way */
 #define TAIL_TRIES 100
 
-/* ---- runs -------------------------------------------------------------------
- */
+/* ---- runs -------------------------------------------------------------- */
 
 void gw_hub_runs_init(struct gw_runs *rs, const struct gw_hub_io *io,
                       struct gw_timers *timers, size_t stream_bytes)

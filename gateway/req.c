@@ -375,11 +375,15 @@ void gw_req_add_header(struct gw_req *r, const char *name, const char *fmt, ...)
     must(ok);
 }
 
+static bool put_cors(const struct gw_req *r, struct buf *out)
+{
+    return gw_auth_cors(r->app->conf, gw_req_header(r, "origin"), out);
+}
+
 /* The headers of every answer and those added to this one. */
 static const char *all_headers(const struct gw_req *r, struct buf *out)
 {
-    must(gw_auth_cors(r, out) &&
-         buf_append(out, r->headers.data, r->headers.len));
+    must(put_cors(r, out) && buf_append(out, r->headers.data, r->headers.len));
     return buf_text(out);
 }
 
@@ -491,6 +495,6 @@ char *gw_req_plain_headers(const struct gw_req *r)
     struct buf headers;
     size_t len;
     buf_init(&headers, HEAD_MAX);
-    must(gw_auth_cors(r, &headers));
+    must(put_cors(r, &headers));
     return buf_take(&headers, &len);
 }

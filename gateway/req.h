@@ -31,7 +31,7 @@ void gw_req_init(struct gw_req *r, struct gw_app *app,
                  struct mg_connection *conn);
 void gw_req_fini(struct gw_req *r);
 
-/* ---- in ----------------------------------------------------------------------- */
+/* ---- in ---------------------------------------------------------------- */
 
 const char *gw_req_method(const struct gw_req *r);
 const char *gw_req_uri(const struct gw_req *r);
@@ -80,7 +80,7 @@ MUST_USE bool gw_req_read_json(struct gw_req *r, struct err *err);
 /* A store handle for this request; NULL with err. */
 store_t *gw_req_store(struct gw_req *r, struct err *err);
 
-/* ---- out ---------------------------------------------------------------------- */
+/* ---- out --------------------------------------------------------------- */
 
 /* Adds a header to the answer. */
 void gw_req_add_header(struct gw_req *r, const char *name, const char *fmt,

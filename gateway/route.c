@@ -7,15 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/handlers.h"
-
-static const struct gw_route routes[] = {
-#define ROUTE(method, path, handler, flags)                                    \
-    {#method, path, gw_##handler, flags},
-#include "gateway/routes.tbl.h"
-#undef ROUTE
-};
-
 static int hex_of(char c)
 {
     if (c >= '0' && c <= '9') {
@@ -131,33 +122,31 @@ static void add_method(char allow[64], const char *method)
     (void)snprintf(allow + n, 64 - n, "%s%s", n > 0 ? ", " : "", method);
 }
 
-bool gw_route_find(const char *method, const struct gw_path *path,
-                   const struct gw_route **out, char allow[64], struct err *err)
+bool gw_route_find(const struct gw_route *table, const char *method,
+                   const struct gw_path *path, struct gw_route_found *out,
+                   struct err *err)
 {
-    must(method != NULL && path != NULL && out != NULL);
-    bool head = strcmp(method, "HEAD") == 0;
+    must(table != NULL && method != NULL && path != NULL && out != NULL);
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     unsigned best = 0;
-    *out = NULL;
-    allow[0] = '\0';
-    for (size_t i = 0; i < COUNT_OF(routes); i++) {
-        unsigned fixed = match(&routes[i], path);
+    *out = (struct gw_route_found){.route = NULL};
+    for (; table->method != NULL; table++) {
+        unsigned fixed = match(table, path);
         if (fixed == 0) {
             continue;
         }
-        add_method(allow, routes[i].method);
-        bool same = strcmp(routes[i].method, head ? "GET" : method) == 0;
-        if (same && fixed > best) {
+        add_method(out->allow, table->method);
+        if (strcmp(table->method, wanted) == 0 && fixed > best) {
             best = fixed;
-            *out = &routes[i];
+            out->route = table;
         }
     }
-    if (*out != NULL) {
+    if (out->route != NULL) {
         return true;
     }
-    if (allow[0] != '\0') {
-        return err_set(err, ERR_METHOD, "Method Not Allowed");
-    }
-    return err_set(err, ERR_NOT_FOUND, "Not Found");
+    return out->allow[0] != '\0'
+               ? err_set(err, ERR_METHOD, "Method Not Allowed")
+               : err_set(err, ERR_NOT_FOUND, "Not Found");
 }
 
 const char *gw_route_param(const struct gw_route *route,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * route.h: from method and path to the row of routes.tbl.h, with the path's
- * parameters decoded. Knows no sockets; the path is a client's bytes.
+ * route.h: from method and path to a row of a table of routes, with the
+ * path's parameters decoded. Knows no sockets; the path is a client's bytes.
  */
 #ifndef GATEWAY_ROUTE_H
 #define GATEWAY_ROUTE_H
@@ -44,13 +44,15 @@ struct gw_path {
 MUST_USE bool gw_route_split(const char *path, const char *prefix,
                              struct gw_path *out, struct err *err);
 
-/*
- * The row; ERR_NOT_FOUND or ERR_METHOD. HEAD finds the row of GET. `allow`
- * gets the methods that the path has, for the header.
- */
-MUST_USE bool gw_route_find(const char *method, const struct gw_path *path,
-                            const struct gw_route **out, char allow[64],
-                            struct err *err);
+/* A table of routes, ended by a row without a method. */
+struct gw_route_found {
+    const struct gw_route *route; /* NULL: no such path, or not this method */
+    char allow[64];               /* the methods that the path has */
+};
+/* ERR_NOT_FOUND or ERR_METHOD. HEAD finds the row of GET. */
+MUST_USE bool gw_route_find(const struct gw_route *table, const char *method,
+                            const struct gw_path *path,
+                            struct gw_route_found *out, struct err *err);
 
 /* The segment that stands where the row has {name}; NULL if it has none. */
 const char *gw_route_param(const struct gw_route *route,

@@ -22,11 +22,11 @@ ROUTE(GET, "/assistants/{assistant_id}", assistants_get, 0)
 ROUTE(POST, "/threads", threads_create, GW_MAYBE_JSON)
 ROUTE(GET, "/threads/{thread_id}", threads_get, 0)
 ROUTE(DELETE, "/threads/{thread_id}", threads_delete, 0)
-ROUTE(GET, "/threads/{thread_id}/state", threads_state, 0)
-ROUTE(GET, "/threads/{thread_id}/state/{checkpoint_id}", threads_state, 0)
-ROUTE(POST, "/threads/{thread_id}/state/checkpoint", threads_state_at, GW_JSON)
-ROUTE(GET, "/threads/{thread_id}/history", threads_history, 0)
-ROUTE(POST, "/threads/{thread_id}/history", threads_history_post,
+ROUTE(GET, "/threads/{thread_id}/state", state_get, 0)
+ROUTE(GET, "/threads/{thread_id}/state/{checkpoint_id}", state_get, 0)
+ROUTE(POST, "/threads/{thread_id}/state/checkpoint", state_at, GW_JSON)
+ROUTE(GET, "/threads/{thread_id}/history", state_history, 0)
+ROUTE(POST, "/threads/{thread_id}/history", state_history_post,
       GW_MAYBE_JSON)
 
 ROUTE(POST, "/threads/{thread_id}/runs", runs_create, GW_JSON)

@@ -169,9 +169,7 @@ static void locate_join(struct gw_req *r, const struct target *t)
     gw_req_add_header(r, "Location", "%s/join", path_of(t, path));
 }
 
-/* ---- making runs
- * ---------------------------------------------------------------------------
- */
+/* ---- making runs ------------------------------------------------------- */
 
 /* A run that its client listens to. */
 static bool send_heard(struct gw_req *r, const struct gw_submit *s,
@@ -252,9 +250,7 @@ bool gw_runs_create(struct gw_req *r, struct err *err)
     return ok;
 }
 
-/* ---- joining
- * ----------------------------------------------------------------------------------
- */
+/* ---- joining ----------------------------------------------------------- */
 
 /* The header wins over the query; absent: live only. */
 static void read_cursor(struct gw_req *r, struct gw_stream *s,
@@ -330,9 +326,7 @@ bool gw_runs_join(struct gw_req *r, struct err *err)
     return listen_to(r, s, err);
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------- */
 
 /*
  * What a pending run waits for, in the broker's words, as `why`. Takes and
@@ -434,9 +428,7 @@ bool gw_runs_list(struct gw_req *r, struct err *err)
     return ok;
 }
 
-/* ---- ending
- * ----------------------------------------------------------------------------------------
- */
+/* ---- ending ------------------------------------------------------------ */
 
 static bool is_open(const struct store_run *row)
 {

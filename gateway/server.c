@@ -18,6 +18,7 @@
 #include "common/stat.h"
 #include "gateway/auth.h"
 #include "gateway/gate.h"
+#include "gateway/handlers.h"
 #include "gateway/handover.h"
 
 #define STATUS_TAKEN 100 /* the answer is given by the hub */
@@ -99,18 +100,27 @@ static void carry_on(struct gw_req *r)
 
 static bool find_route(struct gw_req *r, struct err *err)
 {
-    char allow[64];
+    struct gw_route_found found;
     const char *prefix = conf_str(r->app->conf, CONF_MOUNT_PREFIX);
     if (!gw_route_split(gw_req_uri(r), prefix, &r->path, err)) {
         return false;
     }
-    if (gw_route_find(gw_req_method(r), &r->path, &r->route, allow, err)) {
+    if (gw_route_find(gw_handlers_table(), gw_req_method(r), &r->path, &found,
+                      err)) {
+        r->route = found.route;
         return true;
     }
     if (err->code == ERR_METHOD) {
-        gw_req_add_header(r, "Allow", "%s, OPTIONS", allow);
+        gw_req_add_header(r, "Allow", "%s, OPTIONS", found.allow);
     }
     return false;
+}
+
+static bool may_ask(const struct gw_req *r, struct err *err)
+{
+    return (r->route->flags & GW_OPEN) != 0 ||
+           gw_auth_check(r->app->conf, gw_req_header(r, "x-api-key"),
+                         gw_req_header(r, "authorization"), err);
 }
 
 static bool serve(struct gw_req *r, struct err *err)
@@ -119,16 +129,14 @@ static bool serve(struct gw_req *r, struct err *err)
         return err_set(err, ERR_UNAVAILABLE, "the gateway is stopping");
     }
     if (strcmp(gw_req_method(r), "OPTIONS") == 0) {
-        gw_auth_preflight(r);
-        return true;
+        must(gw_auth_preflight(
+            gw_req_header(r, "access-control-request-headers"), &r->headers));
+        return gw_req_reply(r, 204, NULL, NULL, 0);
     }
-    if (!find_route(r, err)) {
+    if (!find_route(r, err) || !may_ask(r, err)) {
         return false;
     }
     unsigned flags = r->route->flags;
-    if ((flags & GW_OPEN) == 0 && !gw_auth_check(r, err)) {
-        return false;
-    }
     if ((flags & GW_STREAM) != 0 && strcmp(gw_req_method(r), "HEAD") == 0) {
         return err_set(err, ERR_METHOD, "Method Not Allowed");
     }
@@ -199,9 +207,7 @@ static int on_log(const struct mg_connection *conn, const char *text)
     return 1;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------- */
 
 static struct mg_context *start(struct gw_app *app)
 {

@@ -40,7 +40,7 @@ static bool reply_state(struct gw_req *r,
     return ok && gw_req_json_take(r, state);
 }
 
-bool gw_threads_state(struct gw_req *r, struct err *err)
+bool gw_state_get(struct gw_req *r, struct err *err)
 {
     struct store_thread t;
     struct store_checkpoint_key key = {.ns = ""};
@@ -68,7 +68,7 @@ static char *member(leat_view checkpoint, const char *name)
     return text;
 }
 
-bool gw_threads_state_at(struct gw_req *r, struct err *err)
+bool gw_state_at(struct gw_req *r, struct err *err)
 {
     static const struct gw_check_field rows[] = {
         {"checkpoint", gw_check_checkpoint, NULL, true},
@@ -125,7 +125,7 @@ static bool reply_history(struct gw_req *r,
     return ok && gw_req_json_take(r, states);
 }
 
-bool gw_threads_history(struct gw_req *r, struct err *err)
+bool gw_state_history(struct gw_req *r, struct err *err)
 {
     struct store_thread t;
     int64_t limit = 0;
@@ -164,7 +164,7 @@ static char *before_of(leat_view v)
                   "checkpoint_id");
 }
 
-bool gw_threads_history_post(struct gw_req *r, struct err *err)
+bool gw_state_history_post(struct gw_req *r, struct err *err)
 {
     static const struct gw_check_field rows[] = {
         {"limit", gw_check_limit, NULL, false},

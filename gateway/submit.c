@@ -173,9 +173,7 @@ void gw_submit_fini(struct gw_submit *s)
     *s = (struct gw_submit){.kwargs = NULL};
 }
 
-/* ---- sending
- * ----------------------------------------------------------------------------
- */
+/* ---- sending ----------------------------------------------------------- */
 
 /* Graphs that are made with a config read it on state calls too. */
 static leat_value *thread_config(const struct gw_submit *s)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gateway/gate.h"
-#include "gateway/route.h"
+#include "gateway/handlers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,18 +21,18 @@ static void try_path(const char *text)
         return;
     }
     for (size_t i = 0; i < COUNT_OF(methods); i++) {
-        const struct gw_route *route = NULL;
-        char allow[64];
+        struct gw_route_found found;
         err_clear(&err);
-        if (!gw_route_find(methods[i], &path, &route, allow, &err)) {
+        if (!gw_route_find(gw_handlers_table(), methods[i], &path, &found,
+                           &err)) {
             must(err.code == ERR_NOT_FOUND || err.code == ERR_METHOD);
             continue;
         }
         static const char *const names[] = {"thread_id", "run_id",
                                             "assistant_id", "checkpoint_id"};
         for (size_t k = 0; k < COUNT_OF(names); k++) {
-            const char *value = gw_route_param(route, &path, names[k]);
-            must((value != NULL) == (strstr(route->path, names[k]) != NULL));
+            const char *value = gw_route_param(found.route, &path, names[k]);
+            must((value != NULL) == (strstr(found.route->path, names[k]) != NULL));
             must(value == NULL || *value != '\0');
         }
     }

@@ -23,8 +23,9 @@ PREFIX = {
     "common": "",
     "common/store": "store_",
 }
-# Names that others gave: main, and what handover.c puts in place of libc's.
+# Names that others gave: main, and what the gateway puts in place of libc's.
 FOREIGN = {"main": r".*", "recv": r"gateway/handover\w*\.c"}
+FOREIGN.update(dict.fromkeys(("poll", "accept", "listen"), r"gateway/gate\.c"))
 # The public API is implemented where its data lives.
 PUBLIC = re.compile(r"common/(value|json)\w*\.c|worker/graph/\w+\.c|worker/\w+\.c")
 

@@ -5,26 +5,24 @@
 #include "tests/harness/harness.h"
 
 static struct gw_path path;
-static char allow[64];
+static struct gw_route_found found;
 
 static const struct gw_route *find(const char *method, const char *text)
 {
     struct err err = ERR_INIT;
-    const struct gw_route *route = NULL;
     EXPECT_MSG(gw_route_split(text, "", &path, &err), "%s", err.text);
-    EXPECT_MSG(gw_route_find(method, &path, &route, allow, &err), "%s %s: %s",
-               method, text, err.text);
-    return route;
+    EXPECT_MSG(gw_route_find(gw_handlers_table(), method, &path, &found, &err),
+               "%s %s: %s", method, text, err.text);
+    return found.route;
 }
 
 static enum err_code miss(const char *method, const char *text)
 {
     struct err err = ERR_INIT;
-    const struct gw_route *route = NULL;
     if (!gw_route_split(text, "", &path, &err)) {
         return err.code;
     }
-    EXPECT(!gw_route_find(method, &path, &route, allow, &err));
+    EXPECT(!gw_route_find(gw_handlers_table(), method, &path, &found, &err));
     return err.code;
 }
 
@@ -41,10 +39,8 @@ TEST(route_finds_rows)
 
 TEST(route_fixed_segments_win)
 {
-    EXPECT(find("POST", "/threads/x/state/checkpoint")->handler ==
-           gw_threads_state_at);
-    EXPECT(find("GET", "/threads/x/state/checkpoint")->handler ==
-           gw_threads_state);
+    EXPECT(find("POST", "/threads/x/state/checkpoint")->handler == gw_state_at);
+    EXPECT(find("GET", "/threads/x/state/checkpoint")->handler == gw_state_get);
     EXPECT(find("POST", "/assistants/search")->handler == gw_assistants_search);
 }
 
@@ -69,9 +65,9 @@ TEST(route_misses)
     EXPECT_EQ(miss("GET", "/assistants/%00"), ERR_BAD_REQUEST);
     EXPECT_EQ(miss("GET", "/assistants/%4"), ERR_BAD_REQUEST);
     EXPECT_EQ(miss("PUT", "/ok"), ERR_METHOD);
-    EXPECT_STR(allow, "GET");
+    EXPECT_STR(found.allow, "GET");
     EXPECT_EQ(miss("PUT", "/threads/x/history"), ERR_METHOD);
-    EXPECT_STR(allow, "GET, POST");
+    EXPECT_STR(found.allow, "GET, POST");
 }
 
 TEST(route_prefix_stands_in_front)

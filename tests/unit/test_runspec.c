@@ -194,10 +194,10 @@ static struct gw_run_base base_of(void)
 static void expect_part(const leat_value *v, const char *key, const char *want)
 {
     leat_view part = leat_view_of(v);
-    char path[200];
-    (void)base_copy(path, sizeof(path), key);
-    for (char *at = strtok(path, "."); at != NULL; at = strtok(NULL, ".")) {
-        part = leat_get(part, at);
+    for (const char *at = key; *at != '\0';) {
+        size_t len = strcspn(at, ".");
+        part = leat_get_n(part, at, len);
+        at += len + (at[len] == '.');
     }
     char *text = leat_type_of(part) == LEAT_MISSING ? base_strdup("missing")
                                                     : leat_to_json(part);

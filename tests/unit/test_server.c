@@ -117,7 +117,7 @@ TEST(server_streams_a_run)
     char *answer = rig_ask(r, "POST", "/runs/stream", RUN "{\"events\":3}}");
     EXPECT_HAS(answer, "HTTP/1.1 200 OK\r\n");
     EXPECT_HAS(answer, "\r\nContent-Type: text/event-stream\r\n");
-    EXPECT_HAS(answer, "\r\nConnection: close\r\n");
+    EXPECT_HAS(answer, "\r\nTransfer-Encoding: chunked\r\n");
     EXPECT_HAS(answer, "\r\nContent-Location: /runs/");
     EXPECT_HAS(answer, "/stream?last_event_id=-1&stream_mode=values\r\n");
     bool clean = false;
