@@ -81,8 +81,7 @@ bool gw_assistants_get(struct gw_req *r, struct err *err)
     return gw_req_json_take(r, v);
 }
 
-/* ---- search
- * ------------------------------------------------------------------------ */
+/* ---- search ------------------------------------------------------------ */
 
 static const struct gw_check_field search_fields[] = {
     {"metadata", gw_check_object, NULL, false},

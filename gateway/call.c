@@ -11,8 +11,7 @@
 #define SLOT_BITS 16
 #define SLOTS_MAX ((size_t)1 << SLOT_BITS)
 
-/* ---- calls
- * -------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------- */
 
 void gw_calls_init(struct gw_calls *cs)
 {

@@ -45,8 +45,7 @@ static const char *at_key(char out[PATH_MAX_LEN], const char *path,
     return out;
 }
 
-/* ---- plain types
- * ------------------------------------------------------------- */
+/* ---- plain types ------------------------------------------------------- */
 
 bool gw_check_any(leat_view v, const char *path, struct err *err)
 {
@@ -190,8 +189,7 @@ bool gw_check_fields(leat_view body, const char *path,
     return true;
 }
 
-/* ---- parts of a run's request
- * -------------------------------------------------- */
+/* ---- parts of a run's request ------------------------------------------ */
 
 bool gw_check_nodes(leat_view v, const char *path, struct err *err)
 {

@@ -90,8 +90,7 @@ void gw_clerk_destroy(gw_clerk_t **p)
     free(c);
 }
 
-/* ---- system assistants
- * ------------------------------------------------------------ */
+/* ---- system assistants ------------------------------------------------- */
 
 struct id gw_clerk_system_id(const char *graph_id)
 {
@@ -147,8 +146,7 @@ static bool ensure_all(gw_clerk_t *c, struct err *err)
     return ok;
 }
 
-/* ---- documents
- * ---------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------- */
 
 static leat_value *document_of(store_t *store, const struct job *j)
 {
@@ -190,8 +188,7 @@ static void look_up(gw_clerk_t *c, const struct job *j)
     leat_drop(document);
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------ */
+/* ---- the thread -------------------------------------------------------- */
 
 static void *clerk_main(void *arg)
 {

@@ -58,8 +58,7 @@ static struct {
 
 static _Thread_local bool armed;
 
-/* ---- what a request looks like
- * ------------------------------------------------ */
+/* ---- what a request looks like ----------------------------------------- */
 
 static const char *head_end(const char *bytes, size_t len)
 {
@@ -133,8 +132,7 @@ bool gw_gate_is_whole(const char *bytes, size_t len, int64_t body_bytes,
     return len >= look->want || len - head >= ENOUGH;
 }
 
-/* ---- those who wait
- * ------------------------------------------------------------ */
+/* ---- those who wait ---------------------------------------------------- */
 
 static void unlink_waiting(struct waiting *w)
 {
@@ -272,8 +270,7 @@ static bool turn(int timeout_ms)
     return gate.ready_count > 0;
 }
 
-/* ---- in place of libc's
- * ---------------------------------------------------------- */
+/* ---- in place of libc's ------------------------------------------------ */
 
 /* gcc takes the array for written only, because libc says so of poll() */
 #if defined(__GNUC__) && !defined(__clang__)
@@ -337,8 +334,7 @@ int listen(int fd, int backlog)
     return done;
 }
 
-/* ---- from the server
- * ---------------------------------------------------------------- */
+/* ---- from the server --------------------------------------------------- */
 
 void gw_gate_arm(int64_t body_bytes)
 {

@@ -31,8 +31,7 @@
 /* A reader over its bytes that takes nothing for so long is not coming. */
 #define FULL_STALL_MS 2000
 
-/* ---- streams
- * ------------------------------------------------------------------- */
+/* ---- streams ----------------------------------------------------------- */
 
 /* A client that only waits for a plain answer is no stream to count. */
 static void count_stream(const struct gw_stream *s, int64_t n)
@@ -214,8 +213,7 @@ void gw_hub_adopt(struct hub *hub, struct gw_stream *s)
     hub->streams = s;
 }
 
-/* ---- messages of other threads
- * --------------------------------------------------- */
+/* ---- messages of other threads ----------------------------------------- */
 
 static void on_attach(struct hub *hub, struct gw_stream *s, int fd)
 {
@@ -429,8 +427,7 @@ leat_value *gw_hub_graphs(hub_t *hub)
     return graphs;
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------- */
 
 static void on_client(struct hub *hub, const struct epoll_event *e)
 {

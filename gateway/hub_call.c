@@ -16,8 +16,7 @@
 #define REFUSAL_MAX ((size_t)256 << 10)
 #define WATCH_TAG 1 /* of every RUN_WATCH; the answer's head names the run */
 
-/* ---- calls
- * ---------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------- */
 
 static enum gw_line line_of(uint8_t type)
 {
@@ -275,8 +274,7 @@ void gw_hub_call_fail_all(struct hub *hub, const char *why)
     }
 }
 
-/* ---- what runs need
- * -------------------------------------------------------------- */
+/* ---- what runs need ---------------------------------------------------- */
 
 static void subscribe(void *self, const struct gw_run *r, bool on)
 {
@@ -326,8 +324,7 @@ struct gw_hub_io gw_hub_call_run_io(struct hub *hub)
                               .look_up = look_up};
 }
 
-/* ---- what the broker says
- * ---------------------------------------------------------- */
+/* ---- what the broker says ---------------------------------------------- */
 
 static void on_refused(struct hub *hub, const struct link_in *in)
 {

@@ -70,8 +70,7 @@ void gw_hub_deal_drop(struct gw_run *r, struct gw_group *g)
     gw_feed_group_destroy(&g);
 }
 
-/* ---- giving readers what was dealt
- * ------------------------------------------- */
+/* ---- giving readers what was dealt ------------------------------------- */
 
 /* More waits for the reader than may: it goes on alone, at its own pace. */
 static void fall_behind(struct gw_runs *rs, struct gw_run *r,
@@ -161,8 +160,7 @@ static void promote(struct gw_runs *rs, struct gw_run *r, struct gw_group *g)
     gw_hub_deal_drop(r, g);
 }
 
-/* ---- dealing events
- * ----------------------------------------------------------- */
+/* ---- dealing events ---------------------------------------------------- */
 
 static size_t live_groups(struct gw_runs *rs, const struct gw_run *r)
 {

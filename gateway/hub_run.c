@@ -149,8 +149,7 @@ void gw_hub_run_leave(struct gw_runs *rs, struct gw_stream *s)
     gw_hub_log_mark(rs, r);
 }
 
-/* ---- what arrives
- * ---------------------------------------------------------------- */
+/* ---- what arrives ------------------------------------------------------ */
 
 /* After worker and broker died together the next attempt numbers from what
  * the store had kept: what was shown beyond it counts no more. */
@@ -445,8 +444,7 @@ void gw_hub_runs_on_restart(struct gw_runs *rs)
     }
 }
 
-/* ---- the end
- * -------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------- */
 
 void gw_hub_run_say(struct gw_stream *s, const void *text, size_t len)
 {

@@ -65,8 +65,7 @@ void gw_req_fini(struct gw_req *r)
     }
 }
 
-/* ---- in
- * ----------------------------------------------------------------------- */
+/* ---- in ---------------------------------------------------------------- */
 
 static const struct mg_request_info *info_of(const struct gw_req *r)
 {
@@ -257,8 +256,7 @@ bool gw_req_query_list(struct gw_req *r, const char *name, leat_value **out,
     return true;
 }
 
-/* ---- the body
- * ----------------------------------------------------------------- */
+/* ---- the body ---------------------------------------------------------- */
 
 static bool too_large(struct err *err, int64_t limit)
 {
@@ -361,8 +359,7 @@ store_t *gw_req_store(struct gw_req *r, struct err *err)
     return r->store;
 }
 
-/* ---- out
- * ---------------------------------------------------------------------- */
+/* ---- out --------------------------------------------------------------- */
 
 void gw_req_add_header(struct gw_req *r, const char *name, const char *fmt, ...)
 {

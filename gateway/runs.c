@@ -18,8 +18,7 @@
 #define HEAD_MAX ((size_t)64 << 10)
 #define STATUSES "pending|running|error|success|timeout|interrupted"
 
-/* ---- where a run is found
- * ------------------------------------------------------------- */
+/* ---- where a run is found ---------------------------------------------- */
 
 struct target {
     struct id run_id;
@@ -90,8 +89,7 @@ static bool find_target(struct gw_req *r, struct target *t, struct err *err)
     return gw_hub_find(r->app->hub, &t->run_id, &t->thread_id, err);
 }
 
-/* ---- long answers
- * ------------------------------------------------------------------------ */
+/* ---- long answers ------------------------------------------------------ */
 
 static struct gw_stream *new_reader(const struct gw_req *r,
                                     enum gw_stream_kind kind,

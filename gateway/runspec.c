@@ -136,8 +136,7 @@ unsigned gw_runspec_modes(const struct gw_runspec *spec,
     return answer == GW_ANSWER_BACKGROUND ? BACKGROUND_MODES : SSE_VALUES;
 }
 
-/* ---- merging
- * -------------------------------------------------------------------- */
+/* ---- merging ----------------------------------------------------------- */
 
 static bool is_above(const leat_view *layers, size_t n, leat_text key)
 {

@@ -30,8 +30,7 @@ struct gw_server {
     int port;
 };
 
-/* ---- long answers
- * ----------------------------------------------------------------- */
+/* ---- long answers ------------------------------------------------------ */
 
 bool gw_server_has_room(const struct gw_req *r, struct err *err)
 {
@@ -95,8 +94,7 @@ static void carry_on(struct gw_req *r)
     atomic_fetch_sub(&r->app->kept_threads, 1);
 }
 
-/* ---- one request
- * ---------------------------------------------------------------- */
+/* ---- one request ------------------------------------------------------- */
 
 static bool find_route(struct gw_req *r, struct err *err)
 {

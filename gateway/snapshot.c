@@ -33,8 +33,7 @@ static bool is_of(const struct store_write *w, leat_view task_id)
     return leat_is(task_id, w->task_id);
 }
 
-/* ---- places
- * ---------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------ */
 
 /* {thread_id, checkpoint_id, checkpoint_ns, checkpoint_map}; null without id.
  * Nested graphs have the ids of the graphs around them in the map. */
@@ -63,8 +62,7 @@ static leat_value *metadata_of(const struct work *w)
     return leat_hold(w->c->metadata);
 }
 
-/* ---- what a task did
- * ---------------------------------------------------------------- */
+/* ---- what a task did --------------------------------------------------- */
 
 static leat_value *interrupts_of(const struct work *w, leat_view task_id)
 {
@@ -185,8 +183,7 @@ static bool has_written(const struct work *w, leat_view task_id)
     return false;
 }
 
-/* ---- nested graphs
- * ------------------------------------------------------------------- */
+/* ---- nested graphs ----------------------------------------------------- */
 
 /* "a:1|2|b:3" -> "a|b": where a graph that remembers by itself keeps its own */
 static char *bare_ns(const char *ns)
@@ -284,8 +281,7 @@ static bool task_of(const struct work *w, leat_view task, leat_value **out,
     return true;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------- */
 
 static bool tasks_of(const struct work *w, leat_value **out, struct err *err)
 {

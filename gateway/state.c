@@ -11,8 +11,7 @@
 #include "gateway/snapshot.h"
 #include "gateway/threads.h"
 
-/* ---- one state
- * ------------------------------------------------------------------- */
+/* ---- one state --------------------------------------------------------- */
 
 static bool reply_state(struct gw_req *r,
                         const struct store_checkpoint_key *key, bool subgraphs,
@@ -97,8 +96,7 @@ bool gw_state_at(struct gw_req *r, struct err *err)
     return ok;
 }
 
-/* ---- history
- * ---------------------------------------------------------------------- */
+/* ---- history ----------------------------------------------------------- */
 
 static bool reply_history(struct gw_req *r,
                           const struct store_checkpoints_query *q,

@@ -23,8 +23,7 @@ struct id gw_submit_thread_of(const struct id *run)
     return id_uuid5(run, name, sizeof(name) - 1);
 }
 
-/* ---- headers that become part of the run
- * ------------------------------------------- */
+/* ---- headers that become part of the run ------------------------------- */
 
 struct copying {
     const char *const *patterns;
@@ -71,8 +70,7 @@ static leat_value *headers_of(const struct gw_req *r)
     return leat_writer_finish(&c.out);
 }
 
-/* ---- preparing
- * ------------------------------------------------------------------------ */
+/* ---- preparing --------------------------------------------------------- */
 
 static bool find_thread(struct gw_req *r, struct gw_submit *s,
                         struct store_thread *t, struct err *err)

@@ -143,8 +143,7 @@ static void send_on(struct broker *b, enum gw_line line,
     (void)link_send(b->lines[line], NULL, h, body);
 }
 
-/* ---- who is there
- * ------------------------------------------------------------ */
+/* ---- who is there ------------------------------------------------------ */
 
 static void say_hello(gw_uplink_t *u, struct broker *b, enum gw_line line)
 {
@@ -222,8 +221,7 @@ static void on_message(gw_uplink_t *u, struct broker *b, enum gw_line line,
     }
 }
 
-/* ---- turns
- * --------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------- */
 
 /* False when there may be more. */
 static bool take_line(gw_uplink_t *u, struct broker *b, enum gw_line line)

@@ -50,8 +50,7 @@ static store_t *store;
 static struct played_run runs[RUNS_MAX];
 static size_t run_count;
 
-/* ---- events
- * ------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------ */
 
 static void put_event(const struct played_run *r, uint64_t seq, struct buf *out)
 {
@@ -127,8 +126,7 @@ static void tell_end(const struct played_run *r, const struct link_route *to,
     (void)link_send(desk, to, &h, leat_pack("{s:s}", "status", status));
 }
 
-/* ---- what gateways say
- * ---------------------------------------------------------- */
+/* ---- what gateways say ------------------------------------------------- */
 
 static void refuse(const struct link_in *in, const char *code)
 {
@@ -344,8 +342,7 @@ static void *play(void *arg)
     return NULL;
 }
 
-/* ---- starting
- * --------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------- */
 
 static link_t *bind_to(enum wire_port port)
 {
@@ -434,8 +431,7 @@ void rig_stop(struct rig *r)
     conf_destroy(&r->conf);
 }
 
-/* ---- a client
- * ------------------------------------------------------------------------ */
+/* ---- a client ---------------------------------------------------------- */
 
 int rig_send(const struct rig *r, const char *text)
 {

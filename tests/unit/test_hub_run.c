@@ -591,8 +591,7 @@ TEST(hub_run_new_attempt_after_a_lost_log)
     play_end(p);
 }
 
-/* ---- any order, any loss
- * ------------------------------------------------------ */
+/* ---- any order, any loss ----------------------------------------------- */
 
 #define READERS 6
 

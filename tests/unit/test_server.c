@@ -285,8 +285,7 @@ TEST(server_heartbeats_while_nothing_happens)
     rig_stop(r);
 }
 
-/* ---- stored runs and joins
- * -------------------------------------------------------- */
+/* ---- stored runs and joins --------------------------------------------- */
 
 /* The part of the answer behind `key` up to the next quote. */
 static void cut(const char *answer, const char *key, char out[64])
