@@ -175,8 +175,8 @@ struct loop_spec {
 };
 /* Runs the graph to its end on this thread; loop->end says how. */
 void graph_step_run(struct loop *l, const struct loop_spec *spec);
-/* The output keys as `values` told them last; of a nested graph that told
- * none, null. One reference. */
+/* The output keys as `values` told them last, null if there were none; one
+ * reference. */
 leat_value *graph_step_output(const struct loop *l);
 void graph_step_fini(struct loop *l);
 

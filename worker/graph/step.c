@@ -416,7 +416,7 @@ void graph_step_run(struct loop *l, const struct loop_spec *spec)
 
 leat_value *graph_step_output(const struct loop *l)
 {
-    if (l->caller != NULL && !l->spoke) {
+    if (!l->spoke) {
         return leat_new_null();
     }
     return l->told != NULL

@@ -298,6 +298,7 @@ static void put_asked(struct loop *l, const leat_value *interrupts)
 void graph_stream_interrupts(struct loop *l, const leat_value *interrupts)
 {
     put_asked(l, interrupts);
+    l->spoke = true;
     if (graph_stream_wants(l, GRAPH_MODE_VALUES)) {
         put_interrupted(l, interrupts);
     }

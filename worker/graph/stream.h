@@ -38,9 +38,12 @@ void graph_stream_put(struct loop *l, enum graph_mode mode,
 
 /* Ids in a node's input are known: they are not streamed again. */
 void graph_talk_input(struct work *w);
-/* The messages in a node's result. Those without an id get one: returns the
- * result to go on with (takes `result`). Takes run->lock by itself. */
-leat_value *graph_talk_output(struct work *w, leat_value *result);
+/* Messages in a node's result that have no id get one if they are to be
+ * streamed: returns the result to go on with (takes `result`). */
+leat_value *graph_talk_identify(const struct work *w, leat_value *result);
+/* The messages in the result of a node that is done, its writers too: one
+ * that fails or leaves for its parent streams none. Takes run->lock. */
+void graph_talk_output(struct work *w, const leat_value *result);
 
 /* What a chat model's pieces are shown with. */
 struct talk_model {

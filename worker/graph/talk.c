@@ -177,15 +177,23 @@ static void show(void *work, leat_view message)
     }
 }
 
-leat_value *graph_talk_output(struct work *w, leat_value *result)
+static bool is_silent(const struct work *w, const leat_value *result)
 {
-    if (result == NULL || w->task->node->hidden ||
-        !graph_stream_wants(w->loop, GRAPH_MODE_MESSAGES)) {
-        return result;
+    return result == NULL || w->task->node->hidden ||
+           !graph_stream_wants(w->loop, GRAPH_MODE_MESSAGES);
+}
+
+leat_value *graph_talk_identify(const struct work *w, leat_value *result)
+{
+    return is_silent(w, result) ? result : graph_messages_identify(result);
+}
+
+void graph_talk_output(struct work *w, const leat_value *result)
+{
+    if (is_silent(w, result)) {
+        return;
     }
-    result = graph_messages_identify(result);
     graph_run_lock(w->loop->run);
     graph_messages_scan(leat_view_of(result), show, w);
     graph_run_unlock(w->loop->run);
-    return result;
 }

@@ -192,13 +192,17 @@ static void attempt(struct work *w)
     w->calls = 0;
     graph_writes_clear(&w->task->writes);
     leat_value *result = run_node(w, &ctx);
-    if (ctx.stop == CONTEXT_PARENT) {
+    bool commanded = ctx.stop == CONTEXT_PARENT; /* by a nested graph */
+    if (commanded) {
         result = take_command(&ctx, result);
     }
     w->end = graph_context_end(&ctx, &w->fault);
     if (w->end == TASK_DONE) {
-        result = graph_talk_output(w, result);
+        result = graph_talk_identify(w, result);
         w->end = write_result(w, &ctx, leat_view_of(result));
+        if (w->end == TASK_DONE && !commanded) {
+            graph_talk_output(w, result);
+        }
     }
     if (w->end == TASK_INTERRUPTED) {
         w->interrupts = ctx.interrupts;

@@ -278,7 +278,28 @@ static enum task_end write_branch(struct writing *s,
     return end;
 }
 
-static enum task_end write_branches(struct writing *s)
+/* What a branch sees: the state, and keys of the result that are none of it. */
+static leat_value *seen_by_branch(struct writing *s, struct channels *fresh,
+                                  leat_view result)
+{
+    leat_value *state = graph_channels_read(fresh, &s->w->graph->state);
+    if (leat_type_of(result) != LEAT_OBJECT || leat_tag_of(result) != 0) {
+        return state;
+    }
+    leat_value *all = leat_value_of(result);
+    for (leat_iter it = leat_iter_of(leat_view_of(state)); leat_next(&it);) {
+        char *key = base_memdup(it.key.ptr, it.key.len);
+        leat_value *more =
+            leat_with(leat_view_of(all), key, leat_value_of(it.item));
+        free(key);
+        leat_drop(all);
+        all = more;
+    }
+    leat_drop(state);
+    return all;
+}
+
+static enum task_end write_branches(struct writing *s, leat_view result)
 {
     const struct graph_node *n = s->w->node;
     if (n->branch_count == 0) {
@@ -288,7 +309,7 @@ static enum task_end write_branches(struct writing *s)
     leat_value *state = NULL;
     enum task_end end = TASK_FAILED;
     if (fresh_channels(s, &fresh)) {
-        state = graph_channels_read(&fresh, &s->w->graph->state);
+        state = seen_by_branch(s, &fresh, result);
         end = TASK_DONE;
     }
     for (size_t i = 0; end == TASK_DONE && i < n->branch_count; i++) {
@@ -314,5 +335,5 @@ enum task_end graph_writer_run(const struct task_writer *w, leat_view result,
         return end;
     }
     write_edges(&s);
-    return write_branches(&s);
+    return write_branches(&s, result);
 }
