@@ -74,6 +74,7 @@ static void sort_by_text(tree *list)
     }
 }
 
+/* Of a state or a checkpoint's event. */
 static void sort_results(struct mask *m, tree *state)
 {
     (void)m;
@@ -86,9 +87,18 @@ static void sort_results(struct mask *m, tree *state)
     }
 }
 
+static bool sort_event_results(struct mask_event *e)
+{
+    if (strcmp(e->mode, "checkpoints") == 0) {
+        sort_results(e->mask, e->payload);
+    }
+    return false;
+}
+
 void mask_state_writes(struct mask *m, tree *results)
 {
     mask_states(m, results, sort_results);
+    mask_events(m, results, sort_event_results);
 }
 
 static void durable_values(struct mask *m, tree *state)

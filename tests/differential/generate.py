@@ -330,15 +330,16 @@ class Maker:
             ops.append({"op": "return", "value": self.result_of(graph, who, ops)})
         if any(op["op"] == "throw" for op in ops) and self.has("retry", 0.7):
             node["retry"] = {"maxAttempts": self.rng.randint(2, 3)}
-        self.decorate(graph, node)
+        self.decorate(graph, node, plain)
         return node
 
-    def decorate(self, graph, node):
+    def decorate(self, graph, node, sendable):
         if self.has("defer", 0.3):
             node["defer"] = True
         # the library's key is a pickle, which tells equal objects from the same one
+        # and of two tasks with one key only one finds what is there
         keyed = graph["level"] == "main" and "messages" not in graph["state"]
-        if keyed and self.has("cache", 0.4):
+        if keyed and not sendable and self.has("cache", 0.4):
             node["cache"] = {"ttl": 600}
         if self.has("metadata", 0.4):
             node["metadata"] = {"team": self.pick(["red", "blue"])}
@@ -370,7 +371,7 @@ class Maker:
                 nodes[who] = {"graph": inner}
                 if "subgraph_checkpointer" in self.graphs[inner]:
                     graph["sendable"].discard(who)
-                self.decorate(graph, nodes[who])
+                self.decorate(graph, nodes[who], True)
         for who in names:
             if self.chance(0.5):
                 graph["sendable"].discard(who)

@@ -91,7 +91,7 @@ class Player:
             fields = {"resume": {"$resume_map": {q: m.pick(ANSWERS) for q in chosen}}}
         if m.chance(0.1):
             fields["update"] = {"log": ["cmd"]}
-        if m.chance(0.05):
+        if "$resume_map" in repr(fields) and m.chance(0.1):
             fields["goto"] = m.pick(self.names())
         return {"$command": fields}
 
