@@ -94,7 +94,7 @@ def test_wait_answers_its_head_at_once(api):
         run = opened.headers["content-location"].rsplit("/", 1)[1]
         assert opened.headers["content-location"] == f"/threads/{thread}/runs/{run}"
         assert opened.headers["location"].startswith(f"/threads/{thread}/runs/{run}/join")
-        assert opened.headers["connection"].lower() == "close"
+        assert opened.headers["connection"].lower() == "keep-alive"
         assert api.run({"thread_id": thread, "run_id": run})["status"] in ("pending", "running")
         assert api.cancel({"thread_id": thread, "run_id": run}).status == 202
         assert opened.json() == {"ms": 60000}, "a cancelled run gives the values so far"
