@@ -37,7 +37,8 @@ def test_reject(api, path):
     assert [r["run_id"] for r in api.get(f"/threads/{thread}/runs")] == [run["run_id"]]
     api.cancel(run, wait=True)
     assert api.request("POST", f"/threads/{thread}/runs/wait", {
-        "assistant_id": "agent", "input": HELLO, "multitask_strategy": "reject"}).status == 200
+        "assistant_id": "agent", "input": message(2),
+        "multitask_strategy": "reject"}).status == 200
 
 
 def test_enqueue_is_the_default_and_keeps_the_order(api):

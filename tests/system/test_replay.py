@@ -319,7 +319,7 @@ class Cutter:
 def test_slow_reader_delays_nobody(dev):
     """One that reads nothing is closed, uncleanly; the others get everything;
     it may come back where it stopped."""
-    stack = dev("--stream-bytes=256KiB", "--sse-heartbeat=1s", workers=1)
+    stack = dev("--stream-bytes=256KiB", "--stream-stall=2s", workers=1)
     api = Api(stack.url)
     n = 60000
     run = api.start(api.thread(), "emit", input={"n": n}, stream_mode=["custom"])

@@ -26,14 +26,9 @@ class Parser:
         self._fields = {}
 
     def feed(self, data):
-        self.rest += data
-        events = []
-        while b"\n" in self.rest:
-            line, self.rest = self.rest.split(b"\n", 1)
-            event = self._line(line.decode())
-            if event:
-                events.append(event)
-        return events
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        events = (self._line(line.decode()) for line in lines)
+        return [e for e in events if e]
 
     def _line(self, line):
         assert "\r" not in line, line
