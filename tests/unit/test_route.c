@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/route.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "gateway/handlers.h"
 #include "tests/harness/harness.h"
 
@@ -101,4 +104,19 @@ TEST(route_decode_of_query_values)
     char plain[] = "a+b";
     EXPECT(gw_route_decode(plain, false));
     EXPECT_STR(plain, "a+b");
+}
+
+TEST(route_every_row_is_documented)
+{
+    size_t size = 0;
+    char *page = test_read_file(test_path("../docs/http.md"), &size);
+    EXPECT(page != NULL);
+    for (const struct gw_route *row = gw_handlers_table(); row->method != NULL;
+         row++) {
+        char want[200];
+        (void)snprintf(want, sizeof(want), "`%s`", row->path);
+        EXPECT_HAS(page, want);
+        EXPECT(row->handler != NULL);
+    }
+    free(page);
 }
