@@ -83,6 +83,11 @@ bool gw_assistants_get(struct gw_req *r, struct err *err)
 
 /* ---- search ------------------------------------------------------------ */
 
+/* What a search may be cut down to. */
+#define ASSISTANT_FIELDS                                                       \
+    "assistant_id|graph_id|config|context|metadata|version|name|description|"  \
+    "created_at|updated_at"
+
 static const struct gw_check_field search_fields[] = {
     {"metadata", gw_check_object, NULL, false},
     {"graph_id", gw_check_string, NULL, false},
@@ -151,6 +156,8 @@ bool gw_assistants_search(struct gw_req *r, struct err *err)
     leat_view body = leat_view_of(r->body);
     if (!gw_check_fields(body, "", search_fields, COUNT_OF(search_fields),
                          err) ||
+        !gw_check_words(leat_get(body, "select"), "select", ASSISTANT_FIELDS,
+                        err) ||
         gw_req_store(r, err) == NULL) {
         return false;
     }

@@ -161,6 +161,20 @@ bool gw_check_word(leat_view v, const char *path, const char *words,
            err_set(err, ERR_INVALID, "%s: must be one of %s", path, words);
 }
 
+bool gw_check_words(leat_view list, const char *path, const char *words,
+                    struct err *err)
+{
+    leat_iter it = leat_iter_of(list);
+    while (leat_next(&it)) {
+        char place[PATH_MAX_LEN];
+        if (!gw_check_word(it.item, at_index(place, path, it.index), words,
+                           err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool gw_check_fields(leat_view body, const char *path,
                      const struct gw_check_field *rows, size_t n,
                      struct err *err)

@@ -39,6 +39,9 @@ gw_check_fn gw_check_tracer;
 /* One of the words in "a|b|c". */
 bool gw_check_word(leat_view v, const char *path, const char *words,
                    struct err *err);
+/* The same for each element of a list; anything but a list has none. */
+bool gw_check_words(leat_view list, const char *path, const char *words,
+                    struct err *err);
 
 /* A row of what a body may hold: a name and its check, or its words. */
 struct gw_check_field {

@@ -13,6 +13,10 @@
 #include "gateway/submit.h"
 #include "gateway/threads.h"
 
+/* What a list of runs may be cut down to. */
+#define RUN_FIELDS                                                             \
+    "run_id|thread_id|assistant_id|created_at|updated_at|status|metadata|"     \
+    "kwargs|multitask_strategy"
 #define WHY_WAIT_MS 1000
 #define CANCEL_WAIT_MS 30000
 #define HEAD_MAX ((size_t)64 << 10)
@@ -421,7 +425,9 @@ bool gw_runs_list(struct gw_req *r, struct err *err)
         .limit = (size_t)limit,
         .offset = (size_t)offset,
     };
-    bool ok = list_runs(r, &q, leat_view_of(select), err);
+    bool ok =
+        gw_check_words(leat_view_of(select), "select", RUN_FIELDS, err) &&
+        list_runs(r, &q, leat_view_of(select), err);
     leat_drop(select);
     return ok;
 }
