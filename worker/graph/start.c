@@ -140,11 +140,13 @@ static void take_saved(struct loop *l, const struct graph_saved *saved)
 }
 
 /* What the apply behind the checkpoint changed: all that has its newest
- * version. An edit by hand is no step and leaves that unknown. */
+ * version. An edit by hand is no step and leaves that unknown; of a run's
+ * input only one task follows. */
 static void recall_updated(struct loop *l)
 {
     l->updated_known = graph_checkpoint_any_version(&l->cp) &&
-                       strcmp(l->cp.source, "update") != 0;
+                       strcmp(l->cp.source, "update") != 0 &&
+                       strcmp(l->cp.source, "input") != 0;
     for (uint32_t c = 0; c < l->graph->channel_count; c++) {
         l->updated[c] = l->updated_known &&
                         l->cp.versions[c] == l->cp.version_max &&
@@ -166,6 +168,9 @@ enum loop_phase graph_start_load(struct loop *l)
     }
     if (replay) {
         graph_pendings_drop(&l->pending, NULL, WRITE_RESUME);
+    }
+    if (!is_root(l) && l->run->replay_before[0] != '\0') {
+        l->resuming = RESUMING_UNSET; /* its input begins it anew */
     }
     l->explicit_id = is_root(l) && named_checkpoint(l) != NULL;
     l->skip_done = !l->explicit_id;
@@ -288,7 +293,7 @@ static bool fork_from(struct loop *l)
     struct run *r = l->run;
     bool edited = is_edited(&l->cp);
     base_copy(r->replay_before, sizeof r->replay_before,
-              edited ? l->prev_id : l->cp.id);
+              edited && l->prev_id[0] != '\0' ? l->prev_id : l->cp.id);
     if (edited) {
         return true;
     }

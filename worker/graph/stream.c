@@ -192,27 +192,42 @@ void graph_stream_checkpoint(struct loop *l)
 
 /* ---- values ------------------------------------------------------------- */
 
-void graph_stream_values(struct loop *l)
+/* The output as it is told now, one reference; NULL when nobody wants it. It
+ * is the result of the run until something is told again. */
+static leat_value *tell_output(struct loop *l)
 {
     bool wanted = graph_stream_wants(l, GRAPH_MODE_VALUES);
     l->spoke = true;
     if (!wanted && !l->fleeting) {
-        return;
+        return NULL;
     }
     leat_value *v = graph_channels_read(&l->channels, &l->graph->output);
-    if (wanted) {
-        graph_stream_put(l, GRAPH_MODE_VALUES, v);
-    }
     if (l->fleeting) {
         leat_drop(l->told);
         l->told = leat_hold(v);
     }
-    leat_drop(v);
+    if (!wanted) {
+        leat_drop(v);
+        return NULL;
+    }
+    return v;
+}
+
+void graph_stream_values(struct loop *l)
+{
+    leat_value *v = tell_output(l);
+    if (v != NULL) {
+        graph_stream_put(l, GRAPH_MODE_VALUES, v);
+        leat_drop(v);
+    }
 }
 
 static void put_interrupted(struct loop *l, const leat_value *interrupts)
 {
-    leat_value *state = graph_channels_read(&l->channels, &l->graph->output);
+    leat_value *state = tell_output(l);
+    if (state == NULL) {
+        return;
+    }
     leat_value *v = leat_with(leat_view_of(state), "__interrupt__",
                               leat_hold(interrupts));
     const struct graph_event ev = {
@@ -298,10 +313,7 @@ static void put_asked(struct loop *l, const leat_value *interrupts)
 void graph_stream_interrupts(struct loop *l, const leat_value *interrupts)
 {
     put_asked(l, interrupts);
-    l->spoke = true;
-    if (graph_stream_wants(l, GRAPH_MODE_VALUES)) {
-        put_interrupted(l, interrupts);
-    }
+    put_interrupted(l, interrupts);
 }
 
 void graph_stream_static(struct loop *l)
