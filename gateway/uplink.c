@@ -19,7 +19,8 @@
 struct broker {
     const char *base;
     link_t *lines[GW_LINES];
-    bool marked[GW_LINES]; /* there may be something to receive */
+    bool marked[GW_LINES];  /* there may be something to receive */
+    bool changed[GW_LINES]; /* a connection may have come or gone */
     uint32_t epoch;        /* of its last WELCOME */
     bool welcome;
     bool connected; /* the desk's line */
@@ -127,10 +128,10 @@ size_t gw_uplink_fds(gw_uplink_t *u, struct gw_uplink_fd *fds, size_t cap)
             zmq_pollitem_t items[2];
             link_items(b->lines[k], items);
             b->marked[k] = true;
-            for (int m = 0; m < 2 && n < cap; m++) {
-                fds[n++] =
-                    (struct gw_uplink_fd){fd_of(&items[m]), &b->marked[k]};
-            }
+            b->changed[k] = true;
+            must(n + 2 <= cap);
+            fds[n++] = (struct gw_uplink_fd){fd_of(&items[0]), &b->marked[k]};
+            fds[n++] = (struct gw_uplink_fd){fd_of(&items[1]), &b->changed[k]};
         }
     }
     return n;
@@ -223,13 +224,12 @@ static void on_message(gw_uplink_t *u, struct broker *b, enum gw_line line,
 
 /* ---- turns ------------------------------------------------------------- */
 
-/* False when there may be more. */
+/* True when there may be more. */
 static bool take_line(gw_uplink_t *u, struct broker *b, enum gw_line line)
 {
     struct link_in in;
     link_in_init(&in);
     b->marked[line] = false;
-    on_changes(u, b, line);
     int n = 0;
     while (n < TAKE_MOST && link_recv(b->lines[line], &in)) {
         on_message(u, b, line, &in);
@@ -237,7 +237,7 @@ static bool take_line(gw_uplink_t *u, struct broker *b, enum gw_line line)
     }
     link_in_fini(&in);
     b->marked[line] = b->marked[line] || n == TAKE_MOST;
-    return n < TAKE_MOST;
+    return n == TAKE_MOST;
 }
 
 bool gw_uplink_receive(gw_uplink_t *u)
@@ -245,10 +245,14 @@ bool gw_uplink_receive(gw_uplink_t *u)
     check_magic(u, UPLINK_MAGIC);
     bool more = false;
     for (size_t i = 0; i < u->count; i++) {
+        struct broker *b = &u->brokers[i];
         for (int k = 0; k < GW_LINES; k++) {
-            struct broker *b = &u->brokers[i];
+            if (b->changed[k]) {
+                b->changed[k] = false;
+                on_changes(u, b, (enum gw_line)k);
+            }
             if (b->marked[k]) {
-                more = !take_line(u, b, (enum gw_line)k) || more;
+                more = take_line(u, b, (enum gw_line)k) || more;
             }
         }
     }
