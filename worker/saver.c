@@ -58,7 +58,7 @@ static bool on_list(void *self, const struct graph_query *q,
                     struct graph_saved **out, size_t *n, struct err *err);
 static bool on_put(void *self, const struct graph_checkpoint *cp,
                    struct err *err);
-static bool on_put_writes(void *self, const char *ns, const char *checkpoint_id,
+static bool on_put_writes(void *self, const struct graph_spot *at,
                           const struct graph_write *w, size_t n,
                           struct err *err);
 static bool on_put_view(void *self, const char *ns, const char *checkpoint_id,
@@ -346,7 +346,7 @@ static bool on_put(void *self, const struct graph_checkpoint *cp,
     return leave(s, ok);
 }
 
-static bool on_put_writes(void *self, const char *ns, const char *checkpoint_id,
+static bool on_put_writes(void *self, const struct graph_spot *at,
                           const struct graph_write *w, size_t n,
                           struct err *err)
 {
@@ -358,10 +358,10 @@ static bool on_put_writes(void *self, const char *ns, const char *checkpoint_id,
         list[i].channel = (char *)(uintptr_t)w[i].channel;
         list[i].value = (leat_value *)(uintptr_t)w[i].value;
     }
-    const struct store_place at = place(s, ns);
+    const struct store_place there = place(s, at->ns);
     const struct store_writes writes = {list, n};
-    bool ok = store_checkpoints_put_writes(s->store, &at, checkpoint_id,
-                                           &writes, err);
+    bool ok = store_checkpoints_put_writes(s->store, &there, at->id, &writes,
+                                           err);
     free(list);
     return leave(s, ok);
 }

@@ -174,8 +174,8 @@ static tree *history_of(struct step *s)
     struct graph_query q = {0};
     leat_value *list = NULL;
     struct err err = ERR_INIT;
-    if (!graph_state_history(s->scenario->graph, &request, &q, &s->host,
-                             &list, &err)) {
+    const struct graph_asked a = {s->scenario->graph, &request, &s->host};
+    if (!graph_state_history(&a, &q, &list, &err)) {
         fprintf(stderr, "history: %s\n", err.text);
         return tree_list();
     }
@@ -212,8 +212,8 @@ static char *find_interrupt(struct step *s, const char *question)
     leat_value *state = NULL;
     struct err err = ERR_INIT;
     char *id = NULL;
-    if (!graph_state_get(s->scenario->graph, &request, &s->host, &state,
-                         &err)) {
+    const struct graph_asked a = {s->scenario->graph, &request, &s->host};
+    if (!graph_state_get(&a, &state, &err)) {
         fprintf(stderr, "state: %s\n", err.text);
         return base_strdup("?");
     }
@@ -348,8 +348,8 @@ static void do_get_state(struct step *s)
     struct err err = ERR_INIT;
     const tree *subgraphs = tree_get(s->spec, "subgraphs");
     s->request.subgraphs = subgraphs != NULL && subgraphs->flag;
-    if (!graph_state_get(s->scenario->graph, &s->request, &s->host, &state,
-                         &err)) {
+    const struct graph_asked a = {s->scenario->graph, &s->request, &s->host};
+    if (!graph_state_get(&a, &state, &err)) {
         put_state_error(s, &err);
         return;
     }
@@ -373,8 +373,8 @@ static void do_get_history(struct step *s)
     q.id = s->request.checkpoint_id;
     filter = value_or_null(tree_get(s->spec, "filter"));
     q.metadata = leat_view_of(filter);
-    if (graph_state_history(s->scenario->graph, &s->request, &q, &s->host,
-                            &list, &err)) {
+    const struct graph_asked a = {s->scenario->graph, &s->request, &s->host};
+    if (graph_state_history(&a, &q, &list, &err)) {
         tree_set(s->out, "history", tree_from_view(leat_view_of(list)));
     } else {
         put_state_error(s, &err);
@@ -385,22 +385,21 @@ static void do_get_history(struct step *s)
 
 static void update(struct step *s, const tree *supersteps)
 {
-    leat_value *steps = evaluate(supersteps), *config = NULL;
+    leat_value *steps = evaluate(supersteps);
+    const struct graph_asked a = {s->scenario->graph, &s->request, &s->host};
+    struct graph_updated u;
     struct err err = ERR_INIT;
-    char type[128] = "";
     const char *name = tree_string(tree_get(s->spec, "save_as"));
-    if (!graph_state_update(s->scenario->graph, &s->request,
-                            leat_view_of(steps), &s->host, &config, type,
-                            &err)) {
-        put_error(s, type, err.text);
+    if (!graph_state_update(&a, leat_view_of(steps), &u, &err)) {
+        put_error(s, u.error_type, err.text);
     } else {
-        tree_set(s->out, "config", tree_from_view(leat_view_of(config)));
+        tree_set(s->out, "config", tree_from_view(leat_view_of(u.config)));
         if (name != NULL) {
             tree_set(s->scenario->saved, name,
-                     tree_from_view(leat_view_of(config)));
+                     tree_from_view(leat_view_of(u.config)));
         }
     }
-    leat_drop(config);
+    leat_drop(u.config);
     leat_drop(steps);
 }
 

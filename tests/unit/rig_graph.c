@@ -217,17 +217,17 @@ static bool rig_put(void *self, const struct graph_checkpoint *cp,
     return s->put(s->self, cp, err);
 }
 
-static bool rig_put_writes(void *self, const char *ns, const char *id,
+static bool rig_put_writes(void *self, const struct graph_spot *at,
                            const struct graph_write *w, size_t n,
                            struct err *err)
 {
     struct rig *r = self;
     const struct graph_saver *s = inner(r);
     if (r->saver_log) {
-        put_namespace(r, ns);
+        put_namespace(r, at->ns);
         line(r, "writes %d", (int)n);
     }
-    return s->put_writes(s->self, ns, id, w, n, err);
+    return s->put_writes(s->self, at, w, n, err);
 }
 
 static bool rig_put_view(void *self, const char *ns, const char *id,

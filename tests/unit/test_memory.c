@@ -149,15 +149,15 @@ TEST(memory_first_write_wins_special_ones_are_replaced)
                                   write_of("u", 0, one)};
     struct graph_write again[] = {write_of("t", 0, two),
                                   write_of("t", -3, two)};
-    EXPECT(s->put_writes(s->self, "", id_of(1, id), first, 3, &err));
-    EXPECT(s->put_writes(s->self, "", id, again, 2, &err));
+    EXPECT(s->put_writes(s->self, &(struct graph_spot){"", id_of(1, id)}, first, 3, &err));
+    EXPECT(s->put_writes(s->self, &(struct graph_spot){"", id}, again, 2, &err));
     EXPECT(s->load(s->self, "", NULL, &saved, &err));
     EXPECT_EQ(saved.write_count, 3);
     EXPECT(saved.writes[0].value == one);
     EXPECT(saved.writes[1].value == two);
     EXPECT_STR(saved.writes[2].task_id, "u");
     graph_saved_fini(&saved);
-    EXPECT(!s->put_writes(s->self, "", id_of(9, id), first, 1, &err));
+    EXPECT(!s->put_writes(s->self, &(struct graph_spot){"", id_of(9, id)}, first, 1, &err));
     EXPECT_EQ(err.code, ERR_STORE);
     leat_drop(one);
     leat_drop(two);
@@ -174,7 +174,7 @@ TEST(memory_put_again_keeps_the_writes)
     leat_value *one = leat_new_int(1);
     struct graph_write w = write_of("t", 0, one);
     put(s, "", 1);
-    EXPECT(s->put_writes(s->self, "", id_of(1, id), &w, 1, &err));
+    EXPECT(s->put_writes(s->self, &(struct graph_spot){"", id_of(1, id)}, &w, 1, &err));
     put(s, "", 1);
     EXPECT(s->load(s->self, "", NULL, &saved, &err));
     EXPECT_EQ(saved.write_count, 1);

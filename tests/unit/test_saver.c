@@ -160,7 +160,8 @@ TEST(saver_keeps_writes_and_views)
          .channel = "__interrupt__",
          .value = one},
     };
-    OK(&w, w.ops->put_writes(w.ops->self, "", "c1", writes, 2, &w.err));
+    OK(&w, w.ops->put_writes(w.ops->self, &(struct graph_spot){"", "c1"},
+                             writes, 2, &w.err));
     OK(&w,
        w.ops->put_view(w.ops->self, "", "c1", J("{\"next\":[\"n\"]}"), &w.err));
     struct graph_query q = {.ns = "", .limit = 5};

@@ -65,7 +65,8 @@ static const char *state(struct rig *r, const char *field)
 {
     static char text[1024];
     leat_value *v = NULL;
-    if (!graph_state_get(r->graph, &r->req, &r->host, &v, &r->err)) {
+    const struct graph_asked a = {r->graph, &r->req, &r->host};
+    if (!graph_state_get(&a, &v, &r->err)) {
         (void)snprintf(text, sizeof text, "! %s", r->err.text);
         return text;
     }
@@ -80,13 +81,14 @@ static const char *state(struct rig *r, const char *field)
 static const char *update(struct rig *r, const char *supersteps)
 {
     static char text[1024];
-    leat_value *v = json(supersteps), *config = NULL;
-    bool ok = graph_state_update(r->graph, &r->req, leat_view_of(v), &r->host,
-                                 &config, r->type, &r->err);
-    (void)snprintf(text, sizeof text, "%s%s%s", ok ? "" : r->type,
+    leat_value *v = json(supersteps);
+    const struct graph_asked a = {r->graph, &r->req, &r->host};
+    struct graph_updated u;
+    bool ok = graph_state_update(&a, leat_view_of(v), &u, &r->err);
+    (void)snprintf(text, sizeof text, "%s%s%s", ok ? "" : u.error_type,
                    ok ? "" : ": ", ok ? "" : r->err.text);
-    EXPECT(ok == (config != NULL));
-    leat_drop(config);
+    EXPECT(ok == (u.config != NULL));
+    leat_drop(u.config);
     leat_drop(v);
     return text;
 }
@@ -253,7 +255,8 @@ TEST(state_history_stops_at_the_limit)
     rig_init(&r, LINE);
     EXPECT_EQ(run(&r, "{\"log\":[\"i\"]}"), GRAPH_INTERRUPTED);
     struct graph_query q = {.limit = 2};
-    EXPECT(graph_state_history(r.graph, &r.req, &q, &r.host, &list, &r.err));
+    const struct graph_asked a = {r.graph, &r.req, &r.host};
+    EXPECT(graph_state_history(&a, &q, &list, &r.err));
     EXPECT_EQ(leat_count(leat_view_of(list)), 2);
     leat_view newest = leat_at(leat_view_of(list), 0);
     EXPECT_EQ(leat_int(leat_get(leat_get(newest, "metadata"), "step"), -9), 1);

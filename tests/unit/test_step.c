@@ -196,7 +196,8 @@ TEST(step_route_to_nowhere_fails)
     rig_init(&r, build_bad_route, GRAPH_MODE_UPDATES);
     rig_run(&r, "{\"log\":[]}");
     EXPECT_STR(r.result.error_type, "ValueError");
-    EXPECT_STR(rig_log(&r), "");
+    /* Its update was made before the edge failed: both libraries show it. */
+    EXPECT_STR(rig_log(&r), "updates {\"a\":{\"log\":[\"a\"]}}\n");
     rig_fini(&r);
 }
 

@@ -118,6 +118,10 @@ struct graph_query {
  * put, put_writes and put_view may return before the data is durable;
  * flush() returns when all before it is (or failed).
  */
+struct graph_spot {
+    const char *ns;
+    const char *id; /* of the checkpoint */
+};
 struct graph_saver {
     void *self;
     /* ns required; id NULL: the latest of the namespace. */
@@ -129,7 +133,7 @@ struct graph_saver {
     bool (*put)(void *self, const struct graph_checkpoint *cp,
                 struct err *err);
     /* Negative index replaces, others keep what is there (first wins). */
-    bool (*put_writes)(void *self, const char *ns, const char *checkpoint_id,
+    bool (*put_writes)(void *self, const struct graph_spot *at,
                        const struct graph_write *w, size_t n,
                        struct err *err);
     bool (*put_view)(void *self, const char *ns, const char *checkpoint_id,
@@ -220,27 +224,32 @@ void graph_pool_stop(void);
 
 /* ---- state -------------------------------------------------------------- */
 
+/* Whose state: the graph, the thread and checkpoint of the request, and where
+ * checkpoints are. */
+struct graph_asked {
+    const struct graph *graph;
+    const struct graph_request *req;
+    const struct graph_host *host;
+};
+
 /* get_state: spec/engine.md 9, as an object {values, next, tasks, metadata,
  * config, created_at, parent_config, interrupts}. */
-MUST_USE bool graph_state_get(const struct graph *g,
-                              const struct graph_request *req,
-                              const struct graph_host *host,
-                              leat_value **out, struct err *err);
-/* A list of states, newest first; q->ns is taken from req. */
-MUST_USE bool graph_state_history(const struct graph *g,
-                                  const struct graph_request *req,
+MUST_USE bool graph_state_get(const struct graph_asked *a, leat_value **out,
+                              struct err *err);
+/* A list of states, newest first; q->ns is taken from the request. */
+MUST_USE bool graph_state_history(const struct graph_asked *a,
                                   const struct graph_query *q,
-                                  const struct graph_host *host,
                                   leat_value **out, struct err *err);
 /* update_state / bulk_update: `supersteps` is a list of lists of
- * {"values", "as_node"?}. Gives the new config. On a rule broken: ERR_GRAPH
- * with error_type set in *type (char[128]). */
-MUST_USE bool graph_state_update(const struct graph *g,
-                                 const struct graph_request *req,
+ * {"values", "as_node"?}. Gives the new config, one reference; on a rule broken
+ * ERR_GRAPH and the class of the error. */
+struct graph_updated {
+    leat_value *config;
+    char error_type[128];
+};
+MUST_USE bool graph_state_update(const struct graph_asked *a,
                                  leat_view supersteps,
-                                 const struct graph_host *host,
-                                 leat_value **config, char type[128],
-                                 struct err *err);
+                                 struct graph_updated *out, struct err *err);
 
 /* ---- compiling ---------------------------------------------------------- */
 

@@ -317,13 +317,13 @@ static void keep_write(struct kept *k, const struct graph_write *w)
     fresh->value = leat_hold(w->value);
 }
 
-static bool on_put_writes(void *self, const char *ns, const char *id,
+static bool on_put_writes(void *self, const struct graph_spot *at,
                           const struct graph_write *w, size_t n,
                           struct err *err)
 {
-    struct kept *k = get_kept(self_of(self), ns, id);
+    struct kept *k = get_kept(self_of(self), at->ns, at->id);
     if (k == NULL) {
-        return err_set(err, ERR_STORE, "no checkpoint %s", id);
+        return err_set(err, ERR_STORE, "no checkpoint %s", at->id);
     }
     for (size_t i = 0; i < n; i++) {
         keep_write(k, &w[i]);

@@ -200,9 +200,9 @@ static bool put_writes(struct loop *l, const char *task_id,
     size_t n = stored_writes(l->graph, task_id, w, out);
     bool fine = true;
     if (n > 0) {
+        const struct graph_spot at = {l->ns, l->cp.id};
         pthread_mutex_lock(&l->run->saver_lock);
-        fine = l->saver->put_writes(l->saver->self, l->ns, l->cp.id, out, n,
-                                    err);
+        fine = l->saver->put_writes(l->saver->self, &at, out, n, err);
         l->run->unflushed = true;
         pthread_mutex_unlock(&l->run->saver_lock);
     }

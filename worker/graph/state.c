@@ -407,20 +407,20 @@ bool graph_state_fail(const struct fault *f, struct err *err)
                    f->text == NULL ? "" : f->text);
 }
 
-bool graph_state_get(const struct graph *g, const struct graph_request *req,
-                     const struct graph_host *host, leat_value **out,
+bool graph_state_get(const struct graph_asked *a, leat_value **out,
                      struct err *err)
 {
-    must(out != NULL && req->thread_id != NULL);
+    must(out != NULL && a->req->thread_id != NULL);
+    const struct graph_request *req = a->req;
     struct fault f = FAULT_INIT;
     struct graph_scene at;
     struct graph_loaded l = {0};
     *out = NULL;
-    bool ok = graph_state_find(g, req, &at, &f) &&
-              graph_state_load(&at, host, req->checkpoint_id, &l, &f);
+    bool ok = graph_state_find(a->graph, req, &at, &f) &&
+              graph_state_load(&at, a->host, req->checkpoint_id, &l, &f);
     if (ok) {
         bool named = req->checkpoint_id != NULL && req->checkpoint_id[0];
-        struct snapshot s = {.at = &at, .req = req, .host = host,
+        struct snapshot s = {.at = &at, .req = req, .host = a->host,
                              .latest = !named, .deep = req->subgraphs,
                              .l = &l};
         ok = snapshot_of(&s, out, &f);
@@ -457,10 +457,8 @@ static bool list_saved(const struct graph_scene *at,
            graph_fault_err(f, &err);
 }
 
-bool graph_state_history(const struct graph *g,
-                         const struct graph_request *req,
-                         const struct graph_query *q,
-                         const struct graph_host *host, leat_value **out,
+bool graph_state_history(const struct graph_asked *a,
+                         const struct graph_query *q, leat_value **out,
                          struct err *err)
 {
     must(out != NULL && q != NULL);
@@ -469,13 +467,14 @@ bool graph_state_history(const struct graph *g,
     struct listed list = {0};
     size_t done = 0;
     *out = NULL;
-    bool ok = graph_state_find(g, req, &at, &f) &&
-              list_saved(&at, q, host, &list, &f);
+    bool ok = graph_state_find(a->graph, a->req, &at, &f) &&
+              list_saved(&at, q, a->host, &list, &f);
     leat_value **items = base_zalloc((list.n + 1) * sizeof *items);
     for (size_t i = 0; i < list.n; i++) {
         struct graph_loaded l;
         graph_state_take(at.graph, &list.saved[i], &l);
-        struct snapshot s = {.at = &at, .req = req, .host = host, .l = &l};
+        struct snapshot s = {
+            .at = &at, .req = a->req, .host = a->host, .l = &l};
         ok = ok && snapshot_of(&s, &items[done], &f);
         done += ok ? 1 : 0;
         graph_state_loaded_fini(&l);

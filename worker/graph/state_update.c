@@ -347,9 +347,10 @@ static bool keep_writes(struct update *u, const struct entry *e)
         kept[n].channel = graph_channel_name(g, channel);
         kept[n++].value = e->writes.at[i].value;
     }
+    const struct graph_saver *saver = u->host->saver;
+    const struct graph_spot at = {u->at->ns, u->l.cp.saved_id};
     bool ok = n == 0 ||
-              u->host->saver->put_writes(u->host->saver->self, u->at->ns,
-                                         u->l.cp.saved_id, kept, n, &err) ||
+              saver->put_writes(saver->self, &at, kept, n, &err) ||
               graph_fault_err(u->fault, &err);
     free(kept);
     return ok;
@@ -459,33 +460,31 @@ static bool perform_all(struct update *u, leat_view supersteps,
     return true;
 }
 
-bool graph_state_update(const struct graph *g,
-                        const struct graph_request *req, leat_view supersteps,
-                        const struct graph_host *host, leat_value **config,
-                        char type[128], struct err *err)
+bool graph_state_update(const struct graph_asked *a, leat_view supersteps,
+                        struct graph_updated *out, struct err *err)
 {
-    must(config != NULL && req->thread_id != NULL);
+    must(out != NULL && a->req->thread_id != NULL);
+    const struct graph_host *host = a->host;
     struct fault f = FAULT_INIT;
     struct graph_scene at;
     struct err flushed = ERR_INIT;
-    *config = NULL;
-    type[0] = '\0';
+    *out = (struct graph_updated){.config = NULL};
     bool ok = check_supersteps(supersteps, &f) &&
-              graph_state_find(g, req, &at, &f);
+              graph_state_find(a->graph, a->req, &at, &f);
     if (ok) {
-        struct update u = {.at = &at, .req = req, .host = host, .fault = &f,
-                           .ctx = graph_context_detached(req, host)};
-        ok = perform_all(&u, supersteps, config) &&
+        struct update u = {.at = &at, .req = a->req, .host = host, .fault = &f,
+                           .ctx = graph_context_detached(a->req, host)};
+        ok = perform_all(&u, supersteps, &out->config) &&
              (host->saver->flush(host->saver->self, &flushed) ||
               graph_fault_err(&f, &flushed));
         graph_context_destroy(&u.ctx);
     }
     if (!ok) {
-        (void)base_copy(type, 128, f.type);
+        (void)base_copy(out->error_type, sizeof out->error_type, f.type);
         err_set(err, f.code == ERR_NONE ? ERR_GRAPH : f.code, "%s",
                 f.text == NULL ? "" : f.text);
-        leat_drop(*config);
-        *config = NULL;
+        leat_drop(out->config);
+        out->config = NULL;
     }
     graph_fault_fini(&f);
     return ok;
