@@ -6,6 +6,8 @@
 #   make                     everything into build/
 #   make run [ARGS=...]      the local stack with the example graphs
 #   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
+#   make differential [SEED=...] [N=...]
+#                            random graphs, against Python LangGraph
 #   make install PREFIX=...
 #
 # BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers; V=1 shows
@@ -158,6 +160,11 @@ test-long: all $(UNIT) | deps-test
 	LEAT_TEST_LONG=1 tests/run --build $(BUILD) --long $(ARGS)
 	$(MAKE) asan
 	$(MAKE) tsan
+
+.PHONY: differential
+differential: $(BUILD)/graph-conformance | deps-test
+	build/venv/bin/python tests/differential/run --build $(BUILD) \
+		$(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(ARGS)
 
 bench: all $(BENCH) | deps-bench
 	PATH="$(CURDIR)/build/bin:$$PATH" tests/bench/run --build $(BUILD) $(ARGS)
