@@ -166,6 +166,7 @@ static void give(struct brk_core *core, struct brk_run *run,
     brk_peer_give(worker, run);
     brk_run_move(run, BRK_RUN_FENCING, worker->id);
     send_fence(core, run, false, 0);
+    run->torn_ms = 0;
     if (run->stored && run->attempt == 1) { /* its log begins with 1 */
         run->first_seq = 1;
         commit_start(core, run);
@@ -182,6 +183,7 @@ static void send_fence(struct brk_core *core, const struct brk_run *run,
     note->ms = run->ms;
     note->stored = run->stored;
     note->adopt = adopt;
+    note->torn_ms = adopt ? 0 : run->torn_ms;
     note->seq = seq;
     brk_core_to_relay(core, note);
 }
@@ -362,6 +364,7 @@ void brk_attempt_adopt(struct brk_core *core, struct brk_run *run,
         run->failures--;
     }
     run->lost_ms = 0;
+    run->torn_ms = 0;
     run->lane->turn = run;
     run->started = run->executing = true;
     brk_peer_give(claim->peer, run);

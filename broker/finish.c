@@ -53,6 +53,7 @@ void brk_finish_close(struct brk_core *core, struct brk_run *run,
     /* Higher than what any worker was given, so that nothing comes behind. */
     note->attempt = (uint16_t)min_int(run->attempt + 1, UINT16_MAX);
     note->ms = brk_lane_next_ms(run->lane, core->now.wall_ms);
+    note->torn_ms = run->torn_ms;
     note->stored = run->stored;
     note->body = buf_take(&body, &note->body_len);
     brk_run_move(run, BRK_RUN_CLOSING, error != NULL ? error : status);

@@ -87,6 +87,9 @@ struct brk_note {
     uint32_t count;
     uint64_t seq;
     uint64_t ms;
+    uint64_t torn_ms; /* FENCE, CLOSE: ms of the attempt before, when it was
+                         lost together with the broker of its time, and with
+                         them the end of its log; else 0 */
     char *body; /* CLOSE: count events as on the wire; freed with the note */
     size_t body_len;
 };

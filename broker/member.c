@@ -377,6 +377,7 @@ static void end_adopting(struct brk_core *core)
         }
     }
     for (size_t i = 0; i < n; i++) { /* each is on its own */
+        late[i]->torn_ms = late[i]->stored ? late[i]->ms : 0;
         brk_attempt_lose(core, late[i], false, "its worker did not come back");
     }
     free(late);

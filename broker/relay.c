@@ -6,6 +6,7 @@
  */
 #include "broker/relay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 #define RELAY_MAGIC LEAT_MAGIC(0x72650101)
 #define TURN_MESSAGES 512
 #define PUB_HWM 100000
+#define GAP_BYTES_MAX 1024
 #define SAFE_BYTES 4096 /* about what a worker keeps of a run not stored */
 /* While the store is away, the marks of a log are asked for again. */
 #define ASK_AGAIN_MS 200
@@ -280,6 +282,35 @@ static void close_log(struct relay *r, struct ring_log *log,
     }
 }
 
+/*
+ * Worker and broker were lost together: what readers saw last may be stored
+ * nowhere. The log says so where it was torn, before it goes on.
+ */
+static void announce_gap(struct relay *r, struct ring_log *log,
+                         const struct brk_note *n)
+{
+    char from[48];
+    char to[48];
+    snprintf(from, sizeof from, "%llu-%llu", (unsigned long long)n->torn_ms,
+             (unsigned long long)log->next);
+    snprintf(to, sizeof to, "%llu-%llu", (unsigned long long)n->ms,
+             (unsigned long long)log->next);
+    leat_value *gap = leat_pack("{s:s,s:s,s:n}", "from", from, "to", to,
+                                "checkpoint_id");
+    struct buf text;
+    buf_init(&text, GAP_BYTES_MAX);
+    must(wire_event_put(&text, "gap", "", leat_view_of(gap)));
+    leat_drop(gap);
+    zmq_msg_t body;
+    must(zmq_msg_init_size(&body, text.len) == 0);
+    memcpy(zmq_msg_data(&body), text.data, text.len);
+    buf_fini(&text);
+    take_events(r, log, 1, &body);
+    zmq_msg_close(&body);
+    stat_inc(STAT_EVENT_GAPS);
+    log_warn("run.gap", "run=%s from=%s to=%s", ID_TEXT(&log->run), from, to);
+}
+
 /* The log's marks are known: the fence stands, or the end is written. */
 static void settle(struct relay *r, struct ring_log *log,
                    const struct brk_note *n)
@@ -290,6 +321,9 @@ static void settle(struct relay *r, struct ring_log *log,
     log->worker.len = 0;
     if (n->adopt && !n->stored && log->next == 1 && n->seq > 1) {
         log->next = n->seq; /* what came before is gone with the last broker */
+    }
+    if (n->torn_ms != 0 && !log->complete) {
+        announce_gap(r, log, n);
     }
     if (n->type == BRK_NOTE_CLOSE) {
         close_log(r, log, n);

@@ -91,6 +91,8 @@ struct brk_run {
     bool inserted;     /* the store has its row (or needs none) */
     bool wait_fence;   /* FENCING: the relay has not answered */
     bool wait_start;   /* FENCING: the ledger has not answered */
+    uint64_t torn_ms;  /* ms of an attempt that was lost together with the
+                          broker before this one; 0: none since the last */
     unsigned spared;   /* lost without counting, in a row */
     bool lost_counted; /* the last loss counted as a failure */
     unsigned binding;  /* the worker's binding when RUN_START was sent */

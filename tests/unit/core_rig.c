@@ -297,9 +297,10 @@ static void add_note(struct core_rig *r, const struct brk_note *note)
 {
     static const char *const names[] = {"?", "FENCE", "CLOSE", "ENDED",
                                         "FORGET"};
-    add_line(r, "relay %s run=%d attempt=%u seq=%llu count=%u",
+    add_line(r, "relay %s run=%d attempt=%u seq=%llu count=%u%s",
              names[note->type], crig_number(&note->run), note->attempt,
-             (unsigned long long)note->seq, note->count);
+             (unsigned long long)note->seq, note->count,
+             note->torn_ms != 0 ? " torn" : "");
 }
 
 static void add_op(struct core_rig *r, const struct brk_op *op)

@@ -370,6 +370,7 @@ static struct store_run row(int run, int thread, const char *status,
                             .thread_id = crig_thread(thread),
                             .graph_id = "g",
                             .attempt = attempt,
+                            .ms = attempt,
                             .created_us = r.now.wall_ms * 1000 - run};
     (void)base_copy(row.status, sizeof row.status, status);
     row.kwargs = leat_pack("{}");
@@ -420,6 +421,7 @@ TEST(core_waits_a_lease_for_the_workers_of_running_runs)
     EXPECT_STR(crig_state(&r, 2), "adopting");
     crig_skip(&r);
     crig_pass(&r, 200);
+    crig_expect(&r, "relay FENCE run=2 attempt=5 seq=0 count=0 torn");
     crig_expect(&r, "store START run=2 thread=2 attempt=5 failures=0");
     crig_expect_no(&r, "w1 RUN_START run=1");
     crig_done(&r, 1, 1, 1, "success");

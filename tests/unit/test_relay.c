@@ -290,6 +290,36 @@ TEST(relay_asks_the_journal_where_a_later_attempt_begins)
     stop();
 }
 
+/* What readers saw of an attempt that died with its broker may be stored
+ * nowhere: the log says so before it goes on, and so does a log that ends. */
+TEST(relay_announces_what_was_lost_with_the_last_broker)
+{
+    start();
+    struct brk_note *n = brk_note_new(BRK_NOTE_FENCE, &g.run, &g.thread);
+    n->attempt = 2;
+    n->stored = true;
+    n->ms = 2000;
+    n->torn_ms = 1000;
+    link_pipe_send(g.desk, n);
+    answer_marks(9, false);
+    struct brk_log *m = hear_log(BRK_LOG_APPEND);
+    EXPECT_EQ(m->first, 10);
+    EXPECT_EQ(m->count, 1);
+    EXPECT_EQ(m->ms, 2000);
+    const unsigned char *at = zmq_msg_data(&m->body);
+    struct wire_event e;
+    EXPECT(wire_event_next(&at, at + zmq_msg_size(&m->body), &e));
+    EXPECT_MEM(e.name.ptr, "gap", 3);
+    EXPECT(leat_is(leat_get(e.payload, "from"), "1000-10"));
+    EXPECT(leat_is(leat_get(e.payload, "to"), "2000-10"));
+    EXPECT_EQ(leat_type_of(leat_get(e.payload, "checkpoint_id")), LEAT_NULL);
+    brk_log_destroy(&m);
+    n = hear_note(BRK_NOTE_FENCED);
+    EXPECT_EQ(n->seq, 11);
+    brk_note_destroy(&n);
+    stop();
+}
+
 TEST(relay_asks_again_while_the_store_is_away)
 {
     start();
