@@ -479,7 +479,9 @@ static void turn(struct hub *hub, int64_t wait_ms)
     hub->more = n == EPOLL_MOST;
     hub->more = take_notes(hub) || hub->more;
     hub->more = gw_uplink_receive(hub->uplink) || hub->more;
-    atomic_store(&hub->connected, gw_uplink_is_welcome(hub->uplink));
+    /* the graphs follow the welcome: before, their names mean nothing */
+    atomic_store(&hub->connected,
+                 gw_uplink_is_welcome(hub->uplink) && hub->graphs != NULL);
     wake(hub);
     do {
         gw_hub_runs_flush(&hub->runs);

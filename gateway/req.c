@@ -332,7 +332,7 @@ static void tell_to_go_on(const struct gw_req *r)
  * never read why its body was refused. */
 static void drain_body(struct gw_req *r)
 {
-    char bytes[16384];
+    char bytes[2048];
     int64_t until = clock_mono_ms() + DRAIN_MS;
     while (clock_mono_ms() < until &&
            mg_read(r->conn, bytes, sizeof(bytes)) > 0) {

@@ -21,6 +21,7 @@
 #include "gateway/handlers.h"
 #include "gateway/handover.h"
 
+#define CARRY_BYTES 16384
 #define STATUS_TAKEN 100 /* the answer is given by the hub */
 #define SERVER_MAGIC LEAT_MAGIC(0x9a7e0006)
 
@@ -45,19 +46,21 @@ bool gw_server_has_room(const struct gw_req *r, struct err *err)
     return true;
 }
 
-/* Carries bytes from the hub to the client until either ends. */
+/* Carries bytes from the hub to the client until either ends. They are not on
+ * the stack: civetweb's threads have a small one. */
 static void carry(struct mg_connection *conn, int from)
 {
-    char bytes[16384];
+    char *bytes = base_zalloc(CARRY_BYTES);
     for (;;) {
-        ssize_t n = recvfrom(from, bytes, sizeof(bytes), 0, NULL, NULL);
+        ssize_t n = recvfrom(from, bytes, CARRY_BYTES, 0, NULL, NULL);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0 || mg_write(conn, bytes, (size_t)n) != (int)n) {
-            return;
+            break;
         }
     }
+    free(bytes);
 }
 
 static int keep_thread(struct gw_req *r, struct err *err)

@@ -374,3 +374,36 @@ TEST(server_state_of_a_new_thread_is_empty)
     check(r, "POST", "/threads", path, "409 already exists");
     rig_stop(r);
 }
+
+/* ---- without taking sockets -------------------------------------------- */
+
+static int hold_stream(const struct rig *r)
+{
+    static const char body[] = RUN "{\"hold\":true,\"events\":2}}";
+    char text[400];
+    (void)snprintf(text, sizeof(text),
+                   "POST /runs/stream HTTP/1.1\r\nHost: x\r\n"
+                   "Content-Length: %zu\r\n\r\n%s",
+                   strlen(body), body);
+    return rig_send(r, text);
+}
+
+TEST(server_keeps_a_thread_where_sockets_cannot_be_taken)
+{
+    struct rig *r = rig_start(CONF_HTTP_THREADS, "4", CONF_COUNT);
+    struct err err = ERR_INIT;
+    EXPECT(!gw_handover_selftest("127.0.0.1", 1, &err)); /* nobody is there */
+    EXPECT(!gw_handover_works());
+    char *text = stream(r, "/runs/stream", RUN "{\"events\":50}}");
+    expect_ids(text, 51);
+    free(text);
+    EXPECT_SOON(atomic_load(&r->app.kept_threads) == 0);
+    int one = hold_stream(r);
+    int two = hold_stream(r);
+    EXPECT_SOON(atomic_load(&r->app.kept_threads) == 2);
+    check(r, "POST", "/runs/stream", RUN "{}}", "503 Retry-After: ");
+    check(r, "GET", "/ok", NULL, "200 ");
+    (void)close(one);
+    (void)close(two);
+    rig_stop(r);
+}
