@@ -196,10 +196,14 @@ static void wait_for(int fd, bool continued)
 
 static void take_new(void)
 {
+    static const struct timespec no_room = {.tv_nsec = 10 * 1000000L};
     int listener = atomic_load(&gate.listener);
     for (int i = 0; i < ACCEPT_MOST; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE) {
+                (void)ppoll(NULL, 0, &no_room, NULL); /* until some close */
+            }
             return;
         }
         bool continued = false;

@@ -22,7 +22,8 @@
 #include "gateway/hub_inner.h"
 
 #define HUB_MAGIC LEAT_MAGIC(0x9a7e0005)
-#define BOX_LIMIT 100000
+/* Notes are few for each open connection, and of these there is a limit. */
+#define BOX_LIMIT 10000000
 #define BOX_MOST 1024 /* messages of other threads in one turn */
 #define EPOLL_MOST 512
 #define TICK_MS 1000
@@ -322,7 +323,6 @@ static bool take_notes(struct hub *hub)
     return true;
 }
 
-/* Every thread that puts notes is bounded: HTTP threads have one at a time. */
 static void put_note(hub_t *hub, const struct note *like)
 {
     check_magic(hub, HUB_MAGIC);
