@@ -23,8 +23,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = ROOT / os.environ.get("LEAT_BUILD", "build")
 GRAPHS = BUILD / "graphs"
 # Sanitized builds are several times slower; deadlines, never results, follow.
-PATIENCE = float(os.environ.get("LEAT_TEST_PATIENCE", "1"))
+PATIENCE = float(os.environ.get("LEAT_TEST_PATIENCE", 5 if "san" in BUILD.name else 1))
 READY_SECONDS = 20 * PATIENCE
+
+# A report ends the process or its exit status tells; libzmq is not built for
+# the thread sanitizer, which would take all that it does for races.
+SANITIZERS = {"ASAN_OPTIONS": "halt_on_error=1:exitcode=99",
+              "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+              "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:exitcode=99"}
 
 live = []  # every Stack that has not been closed, for the report of a failure
 
@@ -54,8 +60,8 @@ def clean_env(more=None):
     """The environment without what would change how the programs behave."""
     env = {k: v for k, v in os.environ.items()
            if not k.startswith("LEAT_") and k != "LANGGRAPH_CONFIG"}
-    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
-        env.setdefault(name, "halt_on_error=1:exitcode=99")
+    for name, options in SANITIZERS.items():
+        env.setdefault(name, options)
     return env | (more or {})
 
 
