@@ -98,12 +98,30 @@ void gw_hub_cut_stream(void *self, struct gw_stream *s, const char *why)
     leave(hub, s);
 }
 
-void gw_hub_drop_reader(struct hub *hub, struct gw_stream *s)
+/* A reader that has no socket is not wanted any more. */
+static void drop_reader(struct hub *hub, struct gw_stream *s)
 {
     must(s->fd < 0);
     s->handed = true;
     leave(hub, s);
     gw_hub_mark_stream(hub, s);
+}
+
+/* The client closed: cancels its run if it asked for that. */
+static void reader_gone(struct hub *hub, struct gw_stream *s)
+{
+    if (s->state == GW_STREAM_LEFT) {
+        return;
+    }
+    if (s->held && s->cancel_on_leave) {
+        gw_hub_call_forget(hub, s->call_tag);
+    } else if (s->cancel_on_leave && s->group != NULL &&
+               !s->group->run->ended) {
+        log_info("run.cancel", "run=%s why=\"its reader left\"",
+                 ID_TEXT(&s->run));
+        gw_hub_call_cancel(hub, &s->run);
+    }
+    leave(hub, s);
 }
 
 static void on_blocked(struct hub *hub, struct gw_stream *s)
@@ -131,7 +149,7 @@ static void write_stream(struct hub *hub, struct gw_stream *s)
     }
     switch (gw_stream_flush(s, hub->now_ms)) {
     case GW_FLUSH_BROKEN:
-        gw_hub_reader_gone(hub, s);
+        reader_gone(hub, s);
         return;
     case GW_FLUSH_BLOCKED:
         on_blocked(hub, s);
@@ -150,22 +168,6 @@ static void write_stream(struct hub *hub, struct gw_stream *s)
     if (s->state != GW_STREAM_LEFT) {
         gw_hub_run_on_drained(&hub->runs, s);
     }
-}
-
-void gw_hub_reader_gone(struct hub *hub, struct gw_stream *s)
-{
-    if (s->state == GW_STREAM_LEFT) {
-        return;
-    }
-    if (s->held && s->cancel_on_leave) {
-        gw_hub_call_forget(hub, s->call_tag);
-    } else if (s->cancel_on_leave && s->group != NULL &&
-               !s->group->run->ended) {
-        log_info("run.cancel", "run=%s why=\"its reader left\"",
-                 ID_TEXT(&s->run));
-        gw_hub_call_cancel(hub, &s->run);
-    }
-    leave(hub, s);
 }
 
 static void on_stream_timer(struct hub *hub, struct gw_stream *s)
@@ -203,7 +205,7 @@ static void write_streams(struct hub *hub)
     }
 }
 
-void gw_hub_adopt(struct hub *hub, struct gw_stream *s)
+static void adopt(struct hub *hub, struct gw_stream *s)
 {
     must(s->all_next == NULL && s->all_prev == NULL && hub->streams != s);
     s->timer.kind = GW_TIMER_STREAM;
@@ -220,7 +222,7 @@ static void on_attach(struct hub *hub, struct gw_stream *s, int fd)
 {
     if (s->state == GW_STREAM_LEFT) {
         (void)close(fd);
-        gw_hub_drop_reader(hub, s);
+        drop_reader(hub, s);
         return;
     }
     s->handed = true;
@@ -278,14 +280,14 @@ static void on_note(struct hub *hub, struct note *n)
         gw_hub_call_on_ask(hub, n->ask, n->ticket);
         break;
     case NOTE_SUBMIT:
-        gw_hub_adopt(hub, n->stream);
+        adopt(hub, n->stream);
         on_attach(hub, n->stream, n->fd);
         gw_hub_call_on_submit(hub, n->ask, n->stream);
         leat_drop((leat_value *)(uintptr_t)n->ask->body);
         free((void *)(uintptr_t)n->ask);
         break;
     case NOTE_JOIN:
-        gw_hub_adopt(hub, n->stream);
+        adopt(hub, n->stream);
         if (n->fd >= 0) {
             on_attach(hub, n->stream, n->fd);
         }
@@ -295,7 +297,7 @@ static void on_note(struct hub *hub, struct note *n)
         on_attach(hub, n->stream, n->fd);
         break;
     case NOTE_ABANDON:
-        gw_hub_drop_reader(hub, n->stream);
+        drop_reader(hub, n->stream);
         break;
     case NOTE_SAY:
         on_say(hub, n->stream, n);
@@ -440,7 +442,7 @@ static void on_client(struct hub *hub, const struct epoll_event *e)
         return; /* the box: looked at in every turn */
     }
     if ((e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-        gw_hub_reader_gone(hub, s);
+        reader_gone(hub, s);
     } else {
         gw_hub_mark_stream(hub, s);
     }

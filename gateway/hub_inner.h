@@ -64,12 +64,9 @@ struct hub {
     leat_value *graphs;        /* the only thing others read */
 };
 
-void gw_hub_adopt(struct hub *hub, struct gw_stream *s);
-/* A reader that has no socket is not wanted any more. */
-void gw_hub_drop_reader(struct hub *hub, struct gw_stream *s);
-/* The client closed: cancels its run if it asked for that. */
-void gw_hub_reader_gone(struct hub *hub, struct gw_stream *s);
+/* The stream has something to write, or is to be freed. */
 void gw_hub_mark_stream(void *self, struct gw_stream *s);
+/* Its reader gets no more, and no last chunk. */
 void gw_hub_cut_stream(void *self, struct gw_stream *s, const char *why);
 
 #endif

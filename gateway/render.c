@@ -10,7 +10,8 @@
 
 #define ISO(us) clock_to_iso((us), (char[CLOCK_ISO_SIZE]){0})
 
-leat_value *gw_render_object(const leat_value *v)
+/* The object, or {} for NULL; one reference. */
+static leat_value *object_of(const leat_value *v)
 {
     return v != NULL ? leat_hold(v) : leat_new_object(0, NULL, NULL);
 }
@@ -18,13 +19,13 @@ leat_value *gw_render_object(const leat_value *v)
 leat_value *gw_render_assistant(const struct store_assistant *a)
 {
     must(a != NULL);
-    return leat_pack(
-        "{s:s, s:s, s:V, s:V, s:V, s:I, s:s, s:s, s:s, s:s}", "assistant_id",
-        ID_TEXT(&a->assistant_id), "graph_id", a->graph_id, "config",
-        gw_render_object(a->config), "context", gw_render_object(a->context),
-        "metadata", gw_render_object(a->metadata), "version", a->version,
-        "name", a->name, "description", a->description, "created_at",
-        ISO(a->created_us), "updated_at", ISO(a->updated_us));
+    return leat_pack("{s:s, s:s, s:V, s:V, s:V, s:I, s:s, s:s, s:s, s:s}",
+                     "assistant_id", ID_TEXT(&a->assistant_id), "graph_id",
+                     a->graph_id, "config", object_of(a->config), "context",
+                     object_of(a->context), "metadata", object_of(a->metadata),
+                     "version", a->version, "name", a->name, "description",
+                     a->description, "created_at", ISO(a->created_us),
+                     "updated_at", ISO(a->updated_us));
 }
 
 leat_value *gw_render_thread(const struct store_thread *t)
@@ -36,22 +37,21 @@ leat_value *gw_render_thread(const struct store_thread *t)
         ID_TEXT(&t->thread_id), "created_at", ISO(t->created_us), "updated_at",
         ISO(t->updated_us), "state_updated_at",
         ISO(t->state_updated_us != 0 ? t->state_updated_us : t->created_us),
-        "metadata", gw_render_object(t->metadata), "config",
-        gw_render_object(t->config), "status", t->status, "values", t->values,
-        "interrupts", gw_render_object(t->interrupts), "error",
-        failed ? t->error : NULL);
+        "metadata", object_of(t->metadata), "config", object_of(t->config),
+        "status", t->status, "values", t->values, "interrupts",
+        object_of(t->interrupts), "error", failed ? t->error : NULL);
 }
 
 leat_value *gw_render_run(const struct store_run *r)
 {
     must(r != NULL);
-    return leat_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:V, s:V, s:s}", "run_id",
-        ID_TEXT(&r->run_id), "thread_id", ID_TEXT(&r->thread_id),
-        "assistant_id", ID_TEXT(&r->assistant_id), "created_at",
-        ISO(r->created_us), "updated_at", ISO(r->updated_us), "status",
-        r->status, "metadata", gw_render_object(r->metadata), "kwargs",
-        gw_render_object(r->kwargs), "multitask_strategy", r->strategy);
+    return leat_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:V, s:V, s:s}", "run_id",
+                     ID_TEXT(&r->run_id), "thread_id", ID_TEXT(&r->thread_id),
+                     "assistant_id", ID_TEXT(&r->assistant_id), "created_at",
+                     ISO(r->created_us), "updated_at", ISO(r->updated_us),
+                     "status", r->status, "metadata", object_of(r->metadata),
+                     "kwargs", object_of(r->kwargs), "multitask_strategy",
+                     r->strategy);
 }
 
 leat_value *gw_render_select(leat_value *object, leat_view select)

@@ -14,7 +14,5 @@ leat_value *gw_render_run(const struct store_run *r) MUST_USE;
 /* The object with only these keys (a list of names); `select` missing: all.
  * Takes the reference. */
 leat_value *gw_render_select(leat_value *object, leat_view select) MUST_USE;
-/* The object, or {} for NULL; one reference. */
-leat_value *gw_render_object(const leat_value *v) MUST_USE;
 
 #endif

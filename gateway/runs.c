@@ -425,9 +425,8 @@ bool gw_runs_list(struct gw_req *r, struct err *err)
         .limit = (size_t)limit,
         .offset = (size_t)offset,
     };
-    bool ok =
-        gw_check_words(leat_view_of(select), "select", RUN_FIELDS, err) &&
-        list_runs(r, &q, leat_view_of(select), err);
+    bool ok = gw_check_words(leat_view_of(select), "select", RUN_FIELDS, err) &&
+              list_runs(r, &q, leat_view_of(select), err);
     leat_drop(select);
     return ok;
 }

@@ -21,7 +21,7 @@ struct broker {
     link_t *lines[GW_LINES];
     bool marked[GW_LINES];  /* there may be something to receive */
     bool changed[GW_LINES]; /* a connection may have come or gone */
-    uint32_t epoch;        /* of its last WELCOME */
+    uint32_t epoch;         /* of its last WELCOME */
     bool welcome;
     bool connected; /* the desk's line */
 };
@@ -351,12 +351,6 @@ bool gw_uplink_is_welcome(const gw_uplink_t *u)
 {
     check_magic(u, UPLINK_MAGIC);
     return u->active != NULL && u->active->welcome;
-}
-
-uint32_t gw_uplink_epoch(const gw_uplink_t *u)
-{
-    check_magic(u, UPLINK_MAGIC);
-    return u->active == NULL ? 0 : u->active->epoch;
 }
 
 void gw_uplink_goodbye(gw_uplink_t *u)

@@ -55,7 +55,6 @@ void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
 /* Once per second: a sign of life, or HELLO where nobody answered. */
 void gw_uplink_tick(gw_uplink_t *u);
 bool gw_uplink_is_welcome(const gw_uplink_t *u);
-uint32_t gw_uplink_epoch(const gw_uplink_t *u);
 /* Draining: tells the broker. */
 void gw_uplink_goodbye(gw_uplink_t *u);
 
