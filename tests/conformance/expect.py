@@ -200,6 +200,11 @@ class StreamingChatModel(ScriptedChatModel):
             yield piece(usage_metadata=r["usage"])
 
 
+def cache_key(*args, **kwargs):
+    """Equal inputs have one key; a pickle's depends on what they share."""
+    return json.dumps(plain([args, kwargs]), sort_keys=True)
+
+
 # --- graphs -------------------------------------------------------------------
 def append(a, b):
     return a + (b if isinstance(b, list) else [b])
@@ -317,7 +322,9 @@ class Scenario:
                 retry_on=lambda error: True,
             )
         if spec.get("cache"):
-            more["cache_policy"] = CachePolicy(ttl=spec["cache"].get("ttl"))
+            more["cache_policy"] = CachePolicy(
+                ttl=spec["cache"].get("ttl"), key_func=cache_key
+            )
         if spec.get("defer"):
             more["defer"] = True
         if spec.get("metadata"):

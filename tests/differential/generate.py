@@ -194,12 +194,15 @@ class Maker:
         if calls:
             out["chunks"] = self.pick([[], ["let me"]])
             out["tool_calls"] = [
-                {"name": "add", "args": {"a": i, "b": self.rng.randint(0, 9)}, "id": f"c{self.ids}{i}"}
+                {"name": "add", "args": self.sum_of(i), "id": f"c{self.ids}{i}"}
                 for i in range(self.rng.randint(1, 2))
             ]
         if self.chance(0.3):
             out["usage"] = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
         return out
+
+    def sum_of(self, i):
+        return {"a": i, "b": self.rng.randint(0, 9)}
 
     def model(self, calls=False):
         responses = [self.response(calls and i == 0) for i in range(self.rng.randint(1, 3))]
@@ -237,7 +240,8 @@ class Maker:
         if self.has("call_graph", 0.4) and graph["level"] == "main" and not throws:
             self.require_called()
             for i in range(self.pick([1, 1, 2])):
-                ops.append({"op": "call_graph", "graph": "called", "input": {"log": [f"to-{i}"]}, "as": f"g{i}"})
+                call = {"op": "call_graph", "graph": "called", "as": f"g{i}"}
+                ops.append({**call, "input": {"log": [f"to-{i}"]}})
         return ops
 
     def custom(self, who, i):
@@ -336,9 +340,8 @@ class Maker:
     def decorate(self, graph, node, sendable):
         if self.has("defer", 0.3):
             node["defer"] = True
-        # the library's key is a pickle, which tells equal objects from the same one
-        # and of two tasks with one key only one finds what is there
-        keyed = graph["level"] == "main" and "messages" not in graph["state"]
+        # of two tasks with one key only one finds what is there
+        keyed = graph["level"] == "main"
         if keyed and not sendable and self.has("cache", 0.4):
             node["cache"] = {"ttl": 600}
         if self.has("metadata", 0.4):
@@ -475,7 +478,8 @@ class Maker:
             return sends
         if self.chance(0.4):
             return self.some(targets, 1, 2)
-        return {"$if": [{"$lt": [{"$len": {"$state": "log"}}, 3]}, self.pick(targets), self.pick(targets)]}
+        short = {"$lt": [{"$len": {"$state": "log"}}, 3]}
+        return {"$if": [short, self.pick(targets), self.pick(targets)]}
 
     def options(self, graph):
         level, order = graph["level"], graph["order"]

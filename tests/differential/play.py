@@ -147,7 +147,8 @@ class Player:
         if m.chance(0.7):
             step["as_node"] = m.pick([*self.names(), "__start__"])
         if m.chance(0.1):
-            step = {"op": "update_state", "values": None, "as_node": m.pick(["__end__", "__copy__"])}
+            special = m.pick(["__end__", "__copy__"])
+            step = {"op": "update_state", "values": None, "as_node": special}
         elif m.chance(0.05):
             step["as_node"] = "__input__"
         return step
@@ -229,6 +230,10 @@ def races(events):
         if mode == "checkpoints":
             if left_open(steps.pop(key, None)):
                 return True
+            # nobody is told of `__start__`, which an input by hand may join
+            alone = len(payload["next"]) < 2 or "__start__" not in payload["next"]
+            steps[key] = {"begun": 0 if alone else 1, "done": 0, "failed": 0}
+            steps[key]["done"] = steps[key]["begun"]
         elif mode == "updates" and "__metadata__" in payload and key in steps:
             steps[key]["done"] += 1
         elif mode == "tasks":

@@ -8,7 +8,8 @@ then nodes with all that names them, then everything else.
 import copy
 
 # Without these a case is another case or none.
-NEEDED = {"op", "main", "state", "log", "nodes", "value", "graph", "node", "arg", "as", "step", "to", "from", "args", "ttl"}
+NEEDED = {"op", "main", "state", "log", "nodes", "value", "graph", "node", "arg", "as", "step"}
+NEEDED |= {"to", "from", "args", "ttl"}
 
 
 def nodes_gone(graph, node):
@@ -109,7 +110,9 @@ def names_in(x, key):
 
 def lists_hold(graph):
     """No list of names is empty, and all of them are names of something."""
-    for key, known in (("input", "state"), ("output", "state"), ("interrupt_before", "nodes"), ("interrupt_after", "nodes")):
+    lists = {"input": "state", "output": "state"}
+    lists |= {"interrupt_before": "nodes", "interrupt_after": "nodes"}
+    for key, known in lists.items():
         if key in graph and (not graph[key] or not set(graph[key]) <= set(graph[known])):
             return False
     return True
@@ -134,7 +137,8 @@ def targets_hold(graph):
 
     def leaves(x):
         if isinstance(x, dict):
-            inner = [v for k, v in x.items() if k not in ("$state", "$calls", "$lt", "arg", "$item")]
+            other = ("$state", "$calls", "$lt", "arg", "$item")
+            inner = [v for k, v in x.items() if k not in other]
             return [n for v in inner for n in leaves(v)]
         if isinstance(x, list):
             return [n for v in x for n in leaves(v)]
@@ -167,6 +171,8 @@ def is_case(case):
         nodes = set(case["graphs"]["main"]["nodes"])
         steps = [r["step"] for r in case["results"]]
         commands = [s["input"]["$command"] for s in steps if "$command" in (s.get("input") or {})]
+        if any("values" in s and s["values"] is None and not s.get("as_node") for s in steps):
+            return False  # the specification has its own rule for that
         return set(names_in(steps, "node")) <= nodes and all(commands)
     except (KeyError, TypeError, ValueError, IndexError):
         return False
