@@ -20,7 +20,11 @@
 
 #include "tests/harness/harness.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LIMIT_SECONDS 120 /* everything takes many times longer */
+#else
 #define LIMIT_SECONDS 20
+#endif
 #define STATUS_FAILED 1
 #define STATUS_SKIPPED 77
 
