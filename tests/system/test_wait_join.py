@@ -10,6 +10,7 @@ from support import http
 from support.api import new_id
 from support.expect import agent_values, answered, human
 from support.mask import mask
+from support.wait import equals
 
 STACK_OPTIONS = ("--sse-heartbeat=200ms",)
 HELLO = {"messages": [{"role": "human", "content": "hello", "id": "m1"}]}
@@ -96,6 +97,7 @@ def test_wait_answers_its_head_at_once(api):
         assert opened.headers["location"].startswith(f"/threads/{thread}/runs/{run}/join")
         assert opened.headers["connection"].lower() == "keep-alive"
         assert api.run({"thread_id": thread, "run_id": run})["status"] in ("pending", "running")
+        equals(lambda: api.state(thread)["values"], {"ms": 60000})
         assert api.cancel({"thread_id": thread, "run_id": run}).status == 202
         assert opened.json() == {"ms": 60000}, "a cancelled run gives the values so far"
 
