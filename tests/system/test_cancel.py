@@ -208,6 +208,10 @@ def test_sdk(api):
     run, _ = running(api)
     client.runs.cancel(run["thread_id"], run["run_id"], wait=True)
     assert client.runs.get(run["thread_id"], run["run_id"])["status"] == "interrupted"
+
+
+def test_bulk_with_the_sdk(api):
+    client = get_sync_client(url=api.url)
     run, _ = running(api)
     client.runs.cancel_many(thread_id=run["thread_id"], run_ids=[run["run_id"]])
     assert api.wait_status(run)["status"] == "interrupted"

@@ -408,6 +408,9 @@ def test_system_routes(api):
     for name in ("leat_events_lost_total", "leat_open_streams", "leat_first_event_seconds",
                  "leat_slow_readers_closed_total"):
         assert re.search(rf"^# TYPE {name} ", text, re.M), name
+
+
+def test_reference(api):
     assert api.request("GET", "/docs").headers["Content-Type"].startswith("text/html")
     paths = api.get("/openapi.json")["paths"]
     assert "/threads/{thread_id}/runs/stream" in paths

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from langgraph_sdk import get_sync_client
+from langgraph_sdk.errors import NotFoundError
 
 from support.api import new_id
 from support.expect import answered, golden, human
@@ -199,7 +200,7 @@ def test_run_list(api):
 
 
 def test_stateless_runs(api):
-    """A background run without a thread, kept or not; a batch."""
+    """A background run without a thread, kept or not."""
     kept = api.post("/runs", {"assistant_id": "trivial", "input": {"x": 1},
                               "on_completion": "keep"})
     assert kept["status"] == "pending"
@@ -209,6 +210,10 @@ def test_stateless_runs(api):
     gone = api.post("/runs", {"assistant_id": "trivial", "input": {"x": 1}})
     until(lambda: api.request("GET", f"/threads/{gone['thread_id']}").status == 404,
           "the throw-away thread to go")
+
+
+def test_batch(api):
+    """Answered in order; one that is wrong fails all."""
     batch = api.post("/runs/batch", [
         {"assistant_id": "trivial", "input": {"x": n}, "on_completion": "keep"}
         for n in range(3)])
@@ -361,6 +366,12 @@ def test_items_that_nodes_keep(api):
     events = api.run_stream(thread, "agent", input=HELLO,
                             config={"configurable": {"user_id": "u7"}})
     assert events[-1].data["sharedStateFromStoreConfig"] == {"id": "u7"}
+
+
+def test_items_over_http(api):
+    """Nodes and clients see the same items."""
+    api.run_stream(api.thread(), "agent", input=HELLO,
+                   config={"configurable": {"user_id": "u7"}})
     item = api.get("/store/items?namespace=sharedState.data&key=user_id")
     assert item["value"] == {"id": "u7"}
     checked = {"messages": [{"role": "human", "content": "___check_state_value", "id": "m1"}]}
@@ -507,6 +518,14 @@ def test_sdk_reads_the_same(api):
     messages = client.threads.get_state(ident)["values"]["messages"]
     assert mask(messages) == answered(1)
     assert client.assistants.get("agent") == api.get("/assistants/agent")
+    client.threads.delete(ident)
+    with pytest.raises(NotFoundError):
+        client.threads.get(ident)
+
+
+def test_sdk_updates_state(api):
+    client = get_sync_client(url=api.url)
+    ident = client.threads.create()["thread_id"]
+    client.runs.wait(ident, "agent", input=HELLO)
     client.threads.update_state(ident, {"keyOne": "z"}, as_node="agent")
     assert client.threads.get_state(ident)["values"]["keyOne"] == "z"
-    client.threads.delete(ident)

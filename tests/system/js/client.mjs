@@ -102,11 +102,14 @@ report("runs", async () => {
   const read = await client.runs.get(id, run.run_id);
   assert.equal(read.status, "success");
   assert.deepEqual(await client.runs.list(id), [read]);
+  await client.runs.delete(id, run.run_id);
+  assert.equal(await status(client.runs.get(id, run.run_id)), 404);
+});
+
+report("batch", async () => {
   const batch = await client.runs.createBatch([
     { assistantId: "trivial", input: { x: 1 } }, { assistantId: "trivial", input: { x: 2 } }]);
   assert.equal(batch.length, 2);
-  await client.runs.delete(id, run.run_id);
-  assert.equal(await status(client.runs.get(id, run.run_id)), 404);
 });
 
 report("onRunCreated", async () => {
