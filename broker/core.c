@@ -79,6 +79,7 @@ void brk_core_destroy(struct brk_core **p)
         brk_note_destroy(&out.note);
     }
     brk_batch_destroy(&core->batch);
+    brk_call_fini(core);
     brk_peers_fini(&core->peers);
     brk_queue_fini(&core->queue);
     brk_recent_fini(&core->past);
@@ -140,6 +141,7 @@ void brk_core_end(struct brk_core *core)
     if (!core->draining) {
         brk_attempt_pump(core);
     }
+    brk_call_tick(core);
     bool late = core->now.mono_ms - core->graphs_sent_ms >= GRAPHS_MS;
     if (core->graphs_changed || (core->busy_changed && late)) {
         brk_member_tell_graphs(core);
@@ -149,7 +151,8 @@ void brk_core_end(struct brk_core *core)
 int64_t brk_core_next_ms(const struct brk_core *core)
 {
     check_magic(core, BRK_CORE_MAGIC);
-    int64_t next = brk_queue_next_ms(&core->queue);
+    int64_t next = min_i64(brk_queue_next_ms(&core->queue),
+                           brk_call_next_ms(core));
     if (core->peers.first != NULL || core->adopting) {
         next = min_i64(next, core->leases_seen_ms + LOOK_MS);
     }
@@ -194,6 +197,9 @@ void brk_core_on_gateway(struct brk_core *core, struct link_in *in)
     case WIRE_THREAD_DELETE:
         brk_submit_on_delete(core, in);
         break;
+    case WIRE_CALL:
+        brk_call_on_call(core, gateway, in);
+        break;
     default: /* HELLO and its like were dealt with by the member */
         break;
     }
@@ -221,6 +227,9 @@ void brk_core_on_worker(struct brk_core *core, struct link_in *in)
         break;
     case WIRE_RUN_BUSY:
         brk_attempt_on_busy(core, worker, in);
+        break;
+    case WIRE_CALL_DONE:
+        brk_call_on_done(core, worker, in);
         break;
     default:
         break;

@@ -127,6 +127,9 @@ static struct brk_peer *greet(struct brk_core *core, bool gateway,
         peer->pid = pid;
     } else if (!link_route_eq(&peer->route, &in->from)) {
         brk_peer_bind(&core->peers, peer, &in->from);
+        if (!gateway) { /* what was sent the old way may not have arrived */
+            brk_call_lose(core, peer);
+        }
     }
     peer->lease_ms = core->lease_clock_ms + core->conf.lease_ms;
     peer->gone_ms = 0;
@@ -309,6 +312,7 @@ void brk_member_lose(struct brk_core *core, struct brk_peer *peer,
         brk_attempt_lose(core, run, run->executing, why);
     }
     drop_claims(core, peer);
+    brk_call_lose(core, peer);
     if (peer->gateway) {
         size_t at = 0;
         struct brk_run *run;

@@ -6,6 +6,7 @@
  *     attempt.c  giving runs to workers, fences, what workers answer
  *     finish.c   how runs end, and what follows on their lane
  *     member.c   who is there: hello, leases, loss, adoption
+ *     call.c     short jobs that need a graph and no run
  *     commit.c   what the ledger answers, and the start from the store
  */
 #ifndef BROKER_STATE_H
@@ -41,6 +42,18 @@ struct brk_claim {
     struct brk_peer *peer;
 };
 
+/* A CALL that has no answer yet. (call.c) */
+struct brk_call {
+    struct brk_call *next;
+    struct brk_peer *gateway; /* who asked */
+    uint32_t asked;           /* its tag */
+    uint32_t tag;             /* ours, towards the worker */
+    struct id thread;
+    leat_value *body;
+    struct brk_peer *worker;  /* who has it; NULL: it waits for one */
+    int64_t until_ms;         /* then it is refused */
+};
+
 struct brk_core {
     uint32_t magic;
     struct brk_core_conf conf;
@@ -65,6 +78,10 @@ struct brk_core {
     uint64_t order;               /* of the last run made */
     uint64_t given;               /* number of the last run given away */
     size_t uncommitted;           /* operations out at the ledger */
+
+    struct brk_call *calls;       /* oldest first */
+    size_t call_count;
+    uint32_t call_tag;            /* of the last one */
 
     struct brk_batch *batch;
     struct brk_out *out;
@@ -217,6 +234,22 @@ void brk_member_tick(struct brk_core *core);
 void brk_member_tell_graphs(struct brk_core *core);
 /* A submit after a restart: the worker that holds the run, if one said so. */
 bool brk_member_claim(struct brk_core *core, struct brk_run *run);
+
+/* ---- call.c
+ * ------------------------------------------------------------------------ */
+
+/* Takes the body of `in` where the call is kept. */
+void brk_call_on_call(struct brk_core *core, struct brk_peer *gateway,
+                      struct link_in *in);
+void brk_call_on_done(struct brk_core *core, struct brk_peer *worker,
+                      struct link_in *in);
+/* Nobody answers (or hears) any more what this peer was asked (or asked). */
+void brk_call_lose(struct brk_core *core, const struct brk_peer *peer);
+/* Gives waiting calls to workers, refuses those whose time is over. */
+void brk_call_tick(struct brk_core *core);
+/* When the next one is over; INT64_MAX: never. */
+int64_t brk_call_next_ms(const struct brk_core *core);
+void brk_call_fini(struct brk_core *core);
 
 /* ---- commit.c
  * ---------------------------------------------------------------------- */

@@ -108,6 +108,24 @@ WIRE_MSG(18, DONE, WIRE_D | WIRE_R | WIRE_V, WIRE_G | WIRE_W, WIRE_NONE,
          "The request with this tag is done; head: tag")
 WIRE_MSG(19, RUN_UNWATCH, WIRE_G, WIRE_D, WIRE_NONE,
          "No reader of this run is left at this gateway; head: run")
+WIRE_MSG(20, CALL, WIRE_G | WIRE_D, WIRE_D | WIRE_W, WIRE_MAP,
+         "A short job that needs a graph; the desk hands it to a worker that "
+         "serves it, and waits up to 5 s for one; answered by CALL_DONE or "
+         "REFUSED; head: tag, thread where it is about one")
+WIRE_FIELD(CALL, "graph_id", WIRE_STR, true, "which graph")
+WIRE_FIELD(CALL, "op", WIRE_STR, true, "what to do (section 7)")
+WIRE_FIELD(CALL, "args", WIRE_OBJ, true, "as the op says")
+WIRE_FIELD(CALL, "config", WIRE_OBJ, false,
+           "for a graph that is built for each run")
+WIRE_FIELD(CALL, "repeat", WIRE_BOOL, false,
+           "asking a second worker does no harm when the first is lost")
+WIRE_MSG(21, CALL_DONE, WIRE_W | WIRE_D, WIRE_D | WIRE_G, WIRE_MAP,
+         "The answer to the CALL with this tag; a worker that cannot gives "
+         "`code` and `text`, and the desk makes REFUSED of them; head: tag, "
+         "thread")
+WIRE_FIELD(CALL_DONE, "result", WIRE_ANY, false, "as the op says")
+WIRE_FIELD(CALL_DONE, "code", WIRE_STR, false, "a name of errors.tbl.h")
+WIRE_FIELD(CALL_DONE, "text", WIRE_STR, false, "a sentence for people")
 
 /* ---- desk and worker ------------------------------------------------------ */
 WIRE_MSG(30, RUN_START, WIRE_D, WIRE_W, WIRE_MAP,

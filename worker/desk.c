@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/stat.h"
+#include "worker/call.h"
 #include "worker/exec.h"
 #include "worker/job.h"
 #include "worker/pub.h"
@@ -29,7 +30,10 @@ struct desk {
     const struct desk_conf *conf;
     link_t *link;
     mbox_t *done; /* jobs that executors give back */
+    mbox_t *answers; /* calls that were done */
     exec_t *exec;
+    call_t *call;
+    size_t calls; /* not answered yet */
     pub_t *pub;
     struct outbox_budget budget;
     struct job *jobs; /* all not yet kept by the broker */
@@ -274,6 +278,42 @@ static void on_done(struct desk *d, struct job *j)
     say_end(d, j);
 }
 
+/* ---- calls --------------------------------------------------------------- */
+
+/* Takes the body. */
+static void say_answer(struct desk *d, const struct wire_head *asked,
+                       leat_value *body)
+{
+    const struct wire_head head = {.type = WIRE_CALL_DONE,
+                                   .epoch = d->epoch,
+                                   .tag = asked->tag,
+                                   .thread = asked->thread};
+    if (link_send(d->link, NULL, &head, body) == LINK_FULL) {
+        log_warn("desk.dropped", "message=CALL_DONE");
+    }
+}
+
+static void on_call(struct desk *d, struct link_in *in)
+{
+    if (d->calls < WRK_CALLS_MAX && wrk_call_put(d->call, &in->head,
+                                                 &in->body)) {
+        d->calls++;
+        return;
+    }
+    say_answer(d, &in->head,
+               leat_pack("{s:s,s:s}", "code", err_name(ERR_UNAVAILABLE),
+                         "text", "The worker has too many calls."));
+}
+
+static void on_answer(struct desk *d, struct call_job *j)
+{
+    must(d->calls > 0);
+    d->calls--;
+    say_answer(d, &j->head, j->body);
+    j->body = NULL;
+    wrk_call_job_destroy(&j);
+}
+
 /* ---- the broker ------------------------------------------------------------------ */
 
 /* Several signs of life in each lease, whatever was configured here. */
@@ -340,6 +380,9 @@ static void on_message(struct desk *d, struct link_in *in)
     case WIRE_RUN_KEPT:
         on_kept(d, &in->head);
         break;
+    case WIRE_CALL:
+        on_call(d, in);
+        break;
     case WIRE_REFUSED:
         on_refused(in);
         break;
@@ -348,7 +391,7 @@ static void on_message(struct desk *d, struct link_in *in)
     }
 }
 
-enum { ITEM_BROKER, ITEM_MONITOR, ITEM_DONE, ITEM_TERM, ITEMS };
+enum { ITEM_BROKER, ITEM_MONITOR, ITEM_DONE, ITEM_CALLS, ITEM_TERM, ITEMS };
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
 static void receive(struct desk *d, const zmq_pollitem_t *items)
@@ -368,6 +411,10 @@ static void receive(struct desk *d, const zmq_pollitem_t *items)
     struct job *j;
     while ((j = mbox_take(d->done)) != NULL) {
         on_done(d, j);
+    }
+    struct call_job *call;
+    while ((call = mbox_take(d->answers)) != NULL) {
+        on_answer(d, call);
     }
 }
 
@@ -455,7 +502,8 @@ static bool may_leave(const struct desk *d)
     if (!d->draining) {
         return false;
     }
-    bool empty = d->jobs == NULL && wrk_pub_pending(d->pub) == 0;
+    bool empty = d->jobs == NULL && d->calls == 0 &&
+                 wrk_pub_pending(d->pub) == 0;
     return empty || clock_mono_ms() >= d->leave_ms;
 }
 
@@ -481,6 +529,8 @@ static void loop(struct desk *d)
         link_items(d->link, &items[ITEM_BROKER]);
         items[ITEM_DONE] = (zmq_pollitem_t){.fd = mbox_fd(d->done),
                                             .events = ZMQ_POLLIN};
+        items[ITEM_CALLS] = (zmq_pollitem_t){.fd = mbox_fd(d->answers),
+                                             .events = ZMQ_POLLIN};
         items[ITEM_TERM] = (zmq_pollitem_t){.fd = proc_term_fd(),
                                             .events = ZMQ_POLLIN};
         bool queued = link_pump(d->link);
@@ -512,12 +562,13 @@ static bool open_all(struct desk *d, struct err *err)
         return false;
     }
     d->exec = wrk_exec_new(&exec);
+    d->call = wrk_call_new(d->conf->registry, d->answers);
     return true;
 }
 
 static void close_all(struct desk *d)
 {
-    bool abandoned = false;
+    bool abandoned = d->calls > 0;
     for (struct job *j = d->jobs; j != NULL; j = j->next) {
         abandoned = abandoned || !j->ended || d->replaced;
     }
@@ -526,6 +577,7 @@ static void close_all(struct desk *d)
         log_warn("worker.abandons", "runs=%zu", d->running);
         _exit(3);
     }
+    wrk_call_destroy(&d->call);
     wrk_exec_destroy(&d->exec);
     while (d->jobs != NULL) {
         forget(d, d->jobs);
@@ -545,11 +597,13 @@ bool wrk_desk_run(const struct desk_conf *conf, struct err *err)
         .budget = {.max = conf_bytes(c, CONF_UNCONFIRMED_BYTES)},
     };
     d.done = mbox_new(d.slots + 1);
+    d.answers = mbox_new(WRK_CALLS_MAX);
     bool ok = open_all(&d, err);
     if (ok) {
         loop(&d);
     }
     close_all(&d);
     mbox_destroy(&d.done, NULL);
+    mbox_destroy(&d.answers, NULL);
     return ok;
 }

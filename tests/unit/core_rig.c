@@ -286,6 +286,14 @@ static void add_message(struct core_rig *r, const struct brk_out *out)
         add_line(r, "%s RUN_CANCEL run=%d action=%s", who, crig_number(&h->run),
                  text_of(body, "action", a));
         break;
+    case WIRE_CALL:
+        add_line(r, "%s CALL tag=%u op=%s", who, h->tag,
+                 text_of(body, "op", a));
+        break;
+    case WIRE_CALL_DONE:
+        add_line(r, "%s CALL_DONE tag=%u result=%lld", who, h->tag,
+                 (long long)leat_int(leat_get(body, "result"), -1));
+        break;
     default:
         add_line(r, "%s %s run=%d attempt=%u", who, wire_name(h->type),
                  crig_number(&h->run), h->attempt);

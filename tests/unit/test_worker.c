@@ -158,6 +158,57 @@ static leat_value *start_body(const char *graph, int ms)
         "config", "metadata");
 }
 
+/* Asks, and gives the answer's body as text. */
+static char *call(const char *graph, const char *op, const char *args)
+{
+    leat_value *given = leat_from_json(args, strlen(args), NULL, 0);
+    EXPECT(given != NULL);
+    say(WIRE_CALL, 0,
+        leat_pack("{s:s,s:s,s:V}", "graph_id", graph, "op", op, "args",
+                  given));
+    struct link_in in;
+    link_in_init(&in);
+    hear(g.desk, WIRE_CALL_DONE, &in);
+    char *text = leat_to_json(leat_view_of(in.body));
+    link_in_fini(&in);
+    return text;
+}
+
+static void expect_call(const char *op, const char *args, const char *want)
+{
+    char *got = call("demo", op, args);
+    EXPECT_STR(got, want);
+    leat_free_text(got);
+}
+
+TEST(worker_answers_calls)
+{
+    start();
+    expect_call("draw", "{\"xray\":true}",
+                "{\"result\":{\"nodes\":[{\"id\":\"__start__\",\"type\":"
+                "\"schema\",\"data\":\"__start__\"},{\"id\":\"a\",\"type\":"
+                "\"runnable\",\"data\":{\"id\":[\"langgraph\","
+                "\"RunnableCallable\"],\"name\":\"a\"}},{\"id\":"
+                "\"__end__\",\"type\":\"schema\",\"data\":\"__end__\"}],"
+                "\"edges\":[{\"source\":\"__start__\",\"target\":\"a\","
+                "\"conditional\":false},{\"source\":\"a\",\"target\":"
+                "\"__end__\",\"conditional\":false}]}}");
+    expect_call("draw", "{\"xray\":-1}",
+                "{\"code\":\"invalid\",\"text\":\"xray: -1 is below 0\"}");
+    expect_call("subgraphs", "{}", "{\"result\":{}}");
+    expect_call("dance", "{}",
+                "{\"code\":\"unsupported\",\"text\":\"This worker does not "
+                "know the op.\"}");
+    char *got = call("demo", "schemas", "{}");
+    EXPECT(strstr(got, "{\"result\":{\"graph_id\":\"demo\","
+                       "\"input_schema\":{") == got);
+    leat_free_text(got);
+    got = call("other", "draw", "{}");
+    EXPECT(strstr(got, "\"code\":\"not_found\"") != NULL);
+    leat_free_text(got);
+    stop();
+}
+
 static uint64_t hear_end(enum wire_type type, const char *key,
                          const char *want)
 {
