@@ -126,7 +126,7 @@ MUST_USE bool store_events_drop_thread(store_t *s, const struct id *thread_id,
 /* ---- schema.c -------------------------------------------------------------
  */
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 /* Owner: brings the database to STORE_SCHEMA_VERSION. Client: checks. */
 MUST_USE bool store_schema_ready(store_t *s, struct err *err);
 

@@ -16,8 +16,9 @@
     extern const char symbol[]
 
 EMBED(store_schema_001, "common/store/schema/001.sql");
+EMBED(store_schema_002, "common/store/schema/002.sql");
 
-static const char *const migrations[] = {store_schema_001};
+static const char *const migrations[] = {store_schema_001, store_schema_002};
 _Static_assert(COUNT_OF(migrations) == STORE_SCHEMA_VERSION,
                "one migration for each version");
 
