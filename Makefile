@@ -80,6 +80,7 @@ deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz: deps-%:
 	@deploy/install-deps $*
 
 # --- compiling and linking ---------------------------------------------------
+$(OBJ)/common/store/schema.o: $(wildcard common/store/schema/*.sql)
 $(OBJ)/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D) && echo "cc $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * assistants.c: assistants as the store has them.
+ * assistants.c: assistants are made, changed and deleted here; searching is in
+ * assistants_search.c, what needs their graph in assistants_graph.c.
  */
 #include "gateway/assistants.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/clock.h"
 #include "gateway/check.h"
 #include "gateway/clerk.h"
 #include "gateway/handlers.h"
 #include "gateway/render.h"
 
-#define SORTS "assistant_id|graph_id|name|created_at|updated_at"
+#define DELETE_WAIT_MS 30000
+#define LOOK_AGAIN_MS 10
+#define BATCH 200 /* rows at a time, so that nobody waits long for them */
 
 static bool unknown(leat_text name, struct err *err)
 {
@@ -69,122 +74,338 @@ bool gw_assistants_resolve(struct gw_req *r, leat_text name,
     return ok || (err->code == ERR_NOT_FOUND ? unknown(name, err) : false);
 }
 
-bool gw_assistants_get(struct gw_req *r, struct err *err)
+bool gw_assistants_require(struct gw_req *r, struct store_assistant *out,
+                           struct err *err)
 {
-    struct store_assistant a;
     const char *name = gw_req_param(r, "assistant_id");
-    if (!gw_assistants_resolve(r, (leat_text){name, strlen(name)}, &a, err)) {
-        return false;
-    }
-    leat_value *v = gw_render_assistant(&a);
-    store_assistant_fini(&a);
+    return gw_assistants_resolve(r, (leat_text){name, strlen(name)}, out, err);
+}
+
+static bool reply(struct gw_req *r, struct store_assistant *a)
+{
+    leat_value *v = gw_render_assistant(a);
+    store_assistant_fini(a);
     return gw_req_json_take(r, v);
 }
 
-/* ---- search ------------------------------------------------------------ */
+bool gw_assistants_get(struct gw_req *r, struct err *err)
+{
+    struct store_assistant a;
+    return gw_assistants_require(r, &a, err) && reply(r, &a);
+}
 
-/* What a search may be cut down to. */
-#define ASSISTANT_FIELDS                                                       \
-    "assistant_id|graph_id|config|context|metadata|version|name|description|"  \
-    "created_at|updated_at"
+/* ---- what a body says -------------------------------------------------- */
 
-static const struct gw_check_field search_fields[] = {
+static const struct gw_check_field fields[] = {
+    {"graph_id", gw_check_text, NULL, true},
+    {"assistant_id", gw_check_uuid, NULL, false},
+    {"config", gw_check_config, NULL, false},
+    {"context", gw_check_object, NULL, false},
     {"metadata", gw_check_object, NULL, false},
-    {"graph_id", gw_check_string, NULL, false},
     {"name", gw_check_string, NULL, false},
-    {"limit", gw_check_limit, NULL, false},
-    {"offset", gw_check_offset, NULL, false},
-    {"sort_by", NULL, SORTS, false},
-    {"sort_order", NULL, "asc|desc", false},
-    {"select", gw_check_strings, NULL, false},
+    {"description", gw_check_string, NULL, false},
+    {"if_exists", NULL, "raise|do_nothing", false},
 };
+
+/* Older clients put into config.configurable what is now the context. */
+static bool check_context(leat_view body, struct err *err)
+{
+    leat_view configurable = leat_get(leat_get(body, "config"), "configurable");
+    leat_view context = leat_get(body, "context");
+    return leat_count(configurable) == 0 || leat_count(context) == 0 ||
+           leat_equal(configurable, context) ||
+           err_set(err, ERR_BAD_REQUEST,
+                   "config.configurable and context are both given and say "
+                   "different things: give context alone");
+}
+
+/* A graph that some worker registered at some time has its assistant. */
+static bool check_graph(struct gw_req *r, const char *graph_id, struct err *err)
+{
+    struct store_assistant a;
+    if (by_graph(r, graph_id, &a, err)) {
+        store_assistant_fini(&a);
+        return true;
+    }
+    return err->code != ERR_NOT_FOUND
+               ? false
+               : err_set(err, ERR_NOT_FOUND,
+                         "Graph '%.200s' not found: no worker has it",
+                         graph_id);
+}
+
+/* The object, or NULL where there is none; one reference. */
+static leat_value *object_of(leat_view body, const char *key)
+{
+    leat_view v = leat_get(body, key);
+    return gw_check_present(v) ? leat_value_of(v) : NULL;
+}
+
+/* ---- making one -------------------------------------------------------- */
+
+static bool create(struct gw_req *r, const struct store_assistant *a,
+                   struct err *err)
+{
+    bool created = false;
+    struct store_assistant row;
+    bool keep =
+        leat_is(leat_get(leat_view_of(r->body), "if_exists"), "do_nothing");
+    if (!store_assistants_create(r->store, a, &created, err)) {
+        return false;
+    }
+    if (!created && !keep) {
+        return err_set(err, ERR_CONFLICT, "Assistant %s already exists",
+                       ID_TEXT(&a->assistant_id));
+    }
+    return store_assistants_get(r->store, &a->assistant_id, &row, err) &&
+           reply(r, &row);
+}
+
+static void fill(leat_view body, struct store_assistant *a)
+{
+    leat_text id = leat_string(leat_get(body, "assistant_id"));
+    a->assistant_id = id_uuid7();
+    if (id.ptr != NULL) {
+        must(id_parse_n(id.ptr, id.len, &a->assistant_id));
+    }
+    a->graph_id = value_strdup(leat_get(body, "graph_id"));
+    a->name = value_strdup(leat_get(body, "name"));
+    if (a->name == NULL || *a->name == '\0') {
+        free(a->name);
+        a->name = base_strdup("Untitled");
+    }
+    a->description = value_strdup(leat_get(body, "description"));
+    a->metadata = object_of(body, "metadata");
+    a->config = object_of(body, "config");
+    a->context = object_of(body, "context");
+}
+
+bool gw_assistants_create(struct gw_req *r, struct err *err)
+{
+    leat_view body = leat_view_of(r->body);
+    if (!gw_check_fields(body, "", fields, COUNT_OF(fields), err) ||
+        !check_context(body, err) || gw_req_store(r, err) == NULL) {
+        return false;
+    }
+    struct store_assistant a = {.version = 1};
+    fill(body, &a);
+    if (*r->owner != '\0') {
+        a.owner = base_strdup(r->owner);
+    }
+    bool ok = check_graph(r, a.graph_id, err) && create(r, &a, err);
+    store_assistant_fini(&a);
+    return ok;
+}
+
+/* ---- changing one ------------------------------------------------------ */
 
 struct texts {
     char *graph_id;
     char *name;
-    char *sort_by;
+    char *description;
 };
 
-static void texts_fini(struct texts *t)
+static leat_view object_in(leat_view body, const char *key)
 {
-    free(t->graph_id);
-    free(t->name);
-    free(t->sort_by);
+    leat_view v = leat_get(body, key);
+    return gw_check_present(v) ? v : (leat_view){NULL, NULL};
 }
 
-static struct store_assistants_query query_of(leat_view body, struct texts *t)
-{
-    leat_view metadata = leat_get(body, "metadata");
-    t->graph_id = value_strdup(leat_get(body, "graph_id"));
-    t->name = value_strdup(leat_get(body, "name"));
-    t->sort_by = value_strdup(leat_get(body, "sort_by"));
-    return (struct store_assistants_query){
-        .metadata = gw_check_present(metadata) ? metadata : (leat_view){0},
-        .graph_id = t->graph_id,
-        .name = t->name,
-        .sort_by = t->sort_by,
-        .ascending = leat_is(leat_get(body, "sort_order"), "asc"),
-        .limit = (size_t)leat_int(leat_get(body, "limit"), 10),
-        .offset = (size_t)leat_int(leat_get(body, "offset"), 0),
-    };
-}
-
-static bool search(struct gw_req *r, struct store_assistants_query *q,
-                   struct err *err)
-{
-    struct store_assistants_page page = {.list = NULL};
-    if (!store_assistants_search(r->store, q, &page, err)) {
-        return false;
-    }
-    leat_view select = leat_get(leat_view_of(r->body), "select");
-    leat_value **items = base_zalloc((page.n + 1) * sizeof(*items));
-    for (size_t i = 0; i < page.n; i++) {
-        items[i] = gw_render_select(gw_render_assistant(&page.list[i]), select);
-    }
-    leat_value *v = leat_new_list(page.n, items);
-    free(items);
-    store_assistants_free(&page.list, page.n);
-    gw_req_add_header(r, "X-Pagination-Total", "%zu", page.total);
-    if (q->offset + page.n < page.total) {
-        gw_req_add_header(r, "X-Pagination-Next", "%zu", q->offset + page.n);
-    }
-    return gw_req_json_take(r, v);
-}
-
-bool gw_assistants_search(struct gw_req *r, struct err *err)
+static bool patch(struct gw_req *r, const struct id *id, const struct texts *t,
+                  struct err *err)
 {
     leat_view body = leat_view_of(r->body);
-    if (!gw_check_fields(body, "", search_fields, COUNT_OF(search_fields),
-                         err) ||
-        !gw_check_words(leat_get(body, "select"), "select", ASSISTANT_FIELDS,
-                        err) ||
-        gw_req_store(r, err) == NULL) {
+    struct store_assistant a;
+    const struct store_assistant_patch p = {
+        .assistant_id = *id,
+        .graph_id = t->graph_id,
+        .name = t->name,
+        .description = t->description,
+        .metadata = object_in(body, "metadata"),
+        .config = object_in(body, "config"),
+        .context = object_in(body, "context"),
+    };
+    return (t->graph_id == NULL || check_graph(r, t->graph_id, err)) &&
+           store_assistants_patch(r->store, &p, &a, err) && reply(r, &a);
+}
+
+/* A field that a change may leave out, although making asks for it. */
+static bool check_patch(leat_view body, struct err *err)
+{
+    struct gw_check_field rows[COUNT_OF(fields)];
+    memcpy(rows, fields, sizeof(rows));
+    rows[0].required = false;
+    return gw_check_fields(body, "", rows, COUNT_OF(rows) - 1, err) &&
+           check_context(body, err);
+}
+
+bool gw_assistants_patch(struct gw_req *r, struct err *err)
+{
+    leat_view body = leat_view_of(r->body);
+    struct store_assistant a;
+    if (!check_patch(body, err) || !gw_assistants_require(r, &a, err)) {
         return false;
     }
-    struct texts t;
-    struct store_assistants_query q = query_of(body, &t);
-    bool ok = search(r, &q, err);
-    texts_fini(&t);
+    struct id id = a.assistant_id;
+    store_assistant_fini(&a);
+    struct texts t = {
+        .graph_id = value_strdup(leat_get(body, "graph_id")),
+        .name = value_strdup(leat_get(body, "name")),
+        .description = value_strdup(leat_get(body, "description")),
+    };
+    bool ok = patch(r, &id, &t, err);
+    free(t.graph_id);
+    free(t.name);
+    free(t.description);
     return ok;
 }
 
-bool gw_assistants_count(struct gw_req *r, struct err *err)
+static bool check_version(leat_view v, const char *path, struct err *err)
 {
+    return (leat_type_of(v) == LEAT_INT && leat_int(v, 0) >= 1) ||
+           gw_check_wrong(err, path, "a whole number of at least 1");
+}
+
+/* In the body, as the SDKs have it, or in the query. */
+static bool read_version(struct gw_req *r, int64_t *version, struct err *err)
+{
+    static const struct gw_check_field rows[] = {
+        {"version", check_version, NULL, false},
+    };
+    static const struct gw_range range = {1, INT64_MAX, 0};
     leat_view body = leat_view_of(r->body);
-    if (!gw_check_fields(body, "", search_fields, 3, err) ||
-        gw_req_store(r, err) == NULL) {
+    if (!gw_check_fields(body, "", rows, COUNT_OF(rows), err) ||
+        !gw_req_query_int(r, "version", range, version, err)) {
         return false;
     }
-    struct texts t;
-    struct store_assistants_query q = query_of(body, &t);
-    struct store_assistants_page page = {.list = NULL};
-    q.limit = 0;
-    q.offset = 0;
-    bool ok = store_assistants_search(r->store, &q, &page, err);
-    texts_fini(&t);
-    if (!ok) {
+    *version = leat_int(leat_get(body, "version"), *version);
+    return *version != 0 || err_set(err, ERR_INVALID, "version: is required");
+}
+
+bool gw_assistants_latest(struct gw_req *r, struct err *err)
+{
+    struct store_assistant a;
+    int64_t version = 0;
+    if (!read_version(r, &version, err) || !gw_assistants_require(r, &a, err)) {
         return false;
     }
-    store_assistants_free(&page.list, page.n);
-    return gw_req_json_take(r, leat_new_int((int64_t)page.total));
+    struct id id = a.assistant_id;
+    store_assistant_fini(&a);
+    if (!store_assistants_set_latest(r->store, &id, version, &a, err)) {
+        return err->code != ERR_NOT_FOUND
+                   ? false
+                   : err_set(err, ERR_NOT_FOUND,
+                             "Assistant %s has no version %lld", ID_TEXT(&id),
+                             (long long)version);
+    }
+    return reply(r, &a);
+}
+
+/* ---- deleting one ------------------------------------------------------ */
+
+static bool ask(struct gw_req *r, uint8_t type, const struct id *id,
+                struct err *err)
+{
+    leat_value *body = NULL;
+    struct gw_answer answer = {.body = NULL};
+    struct gw_ask q = {.type = type, .wait_ms = DELETE_WAIT_MS};
+    if (type == WIRE_THREAD_DELETE) {
+        q.thread = *id;
+    } else {
+        q.run = *id;
+        q.body = body = leat_pack("{s:s}", "action", "interrupt");
+    }
+    bool ok = gw_hub_ask(r->app->hub, &q, &answer, err);
+    leat_drop(body);
+    leat_drop(answer.body);
+    if (!ok && err->code == ERR_NOT_FOUND) { /* somebody was quicker */
+        err_clear(err);
+        ok = true;
+    }
+    return ok;
+}
+
+/* The threads whose last run was one of this assistant's. */
+static bool delete_threads(struct gw_req *r, const struct id *id,
+                           struct err *err)
+{
+    leat_value *metadata = leat_pack("{s:s}", "assistant_id", ID_TEXT(id));
+    const struct store_threads_query q = {
+        .metadata = leat_view_of(metadata),
+        .owner = *r->owner == '\0' ? NULL : r->owner,
+        .limit = BATCH,
+    };
+    bool ok = true;
+    size_t left = 1;
+    while (ok && left > 0) {
+        struct store_threads_page page = {.list = NULL};
+        ok = store_threads_search(r->store, &q, &page, err);
+        left = page.n;
+        for (size_t i = 0; ok && i < page.n; i++) {
+            ok = ask(r, WIRE_THREAD_DELETE, &page.list[i].thread_id, err);
+        }
+        store_threads_free(&page.list, page.n);
+    }
+    leat_drop(metadata);
+    return ok;
+}
+
+/* Asks its open runs to stop; *open: how many there were. */
+static bool stop_runs(struct gw_req *r, const struct id *id, size_t *open,
+                      struct err *err)
+{
+    struct id *runs = NULL;
+    bool ok = store_assistants_open_runs(r->store, id, &runs, open, err);
+    for (size_t i = 0; ok && i < *open; i++) {
+        ok = ask(r, WIRE_RUN_CANCEL, &runs[i], err);
+    }
+    free(runs);
+    return ok;
+}
+
+static bool drop_runs(struct gw_req *r, const struct id *id, struct err *err)
+{
+    size_t dropped = 1;
+    bool ok = true;
+    while (ok && dropped > 0) {
+        ok = store_assistants_drop_runs(r->store, id, BATCH, &dropped, err);
+    }
+    return ok;
+}
+
+/* Until it has no runs any more: clients may start some meanwhile. */
+static bool delete_all(struct gw_req *r, const struct id *id, struct err *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_AGAIN_MS * 1000000L};
+    int64_t deadline_ms = clock_mono_ms() + DELETE_WAIT_MS;
+    for (;;) {
+        size_t open = 0;
+        if (!stop_runs(r, id, &open, err) || !drop_runs(r, id, err)) {
+            return false;
+        }
+        if (store_assistants_delete(r->store, id, err)) {
+            return true;
+        }
+        if (err->code != ERR_CONFLICT || clock_mono_ms() >= deadline_ms) {
+            return false;
+        }
+        err_clear(err);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+bool gw_assistants_delete(struct gw_req *r, struct err *err)
+{
+    struct store_assistant a;
+    bool threads = false;
+    if (!gw_req_query_bool(r, "delete_threads", false, &threads, err) ||
+        !gw_assistants_require(r, &a, err)) {
+        return false;
+    }
+    struct id id = a.assistant_id;
+    store_assistant_fini(&a);
+    if ((threads && !delete_threads(r, &id, err)) || !delete_all(r, &id, err)) {
+        return false;
+    }
+    return gw_req_reply(r, 204, NULL, NULL, 0);
 }

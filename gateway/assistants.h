@@ -16,4 +16,9 @@ MUST_USE bool gw_assistants_resolve(struct gw_req *r, leat_text name,
                                     struct store_assistant *out,
                                     struct err *err);
 
+/* The one that the path names, in the same way. */
+MUST_USE bool gw_assistants_require(struct gw_req *r,
+                                    struct store_assistant *out,
+                                    struct err *err);
+
 #endif

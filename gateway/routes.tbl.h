@@ -17,7 +17,14 @@ ROUTE(GET, "/metrics", system_metrics, 0)
 
 ROUTE(POST, "/assistants/search", assistants_search, GW_MAYBE_JSON)
 ROUTE(POST, "/assistants/count", assistants_count, GW_MAYBE_JSON)
+ROUTE(POST, "/assistants", assistants_create, GW_JSON)
 ROUTE(GET, "/assistants/{assistant_id}", assistants_get, 0)
+ROUTE(PATCH, "/assistants/{assistant_id}", assistants_patch, GW_MAYBE_JSON)
+ROUTE(DELETE, "/assistants/{assistant_id}", assistants_delete, 0)
+ROUTE(POST, "/assistants/{assistant_id}/versions", assistants_versions,
+      GW_MAYBE_JSON)
+ROUTE(POST, "/assistants/{assistant_id}/latest", assistants_latest,
+      GW_MAYBE_JSON)
 
 ROUTE(POST, "/threads", threads_create, GW_MAYBE_JSON)
 ROUTE(GET, "/threads/{thread_id}", threads_get, 0)

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The assistants table. Knows nothing of graphs but their names.
+ * The assistants table. Knows nothing of graphs but their names. A row is a
+ * copy of its active version; assistant_versions.c has the versions.
  */
-#include "common/store/inner.h"
+#include "common/store/assistants.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-
-#define COLUMNS                                                                \
-    "assistant_id, owner, graph_id, name, version, created_at, updated_at,"    \
-    " description, metadata, config, context"
 
 static bool insert(store_t *s, const struct store_assistant *a, bool *created,
                    struct err *err)
@@ -21,7 +18,7 @@ static bool insert(store_t *s, const struct store_assistant *a, bool *created,
     int64_t version = a->version == 0 ? 1 : a->version;
     if (!store_query_run(
             s, err,
-            "INSERT INTO assistants (" COLUMNS ")"
+            "INSERT INTO assistants (" STORE_ASSISTANTS_COLUMNS ")"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
             " ON CONFLICT (assistant_id) DO NOTHING",
             "dsssiiisooo", &a->assistant_id, a->owner == NULL ? "" : a->owner,
@@ -31,7 +28,7 @@ static bool insert(store_t *s, const struct store_assistant *a, bool *created,
         return false;
     }
     *created = store_query_changes(s) == 1;
-    return true;
+    return !*created || store_assistants_keep_version(s, &a->assistant_id, err);
 }
 
 bool store_assistants_create(store_t *s, const struct store_assistant *a,
@@ -48,7 +45,7 @@ bool store_assistants_create(store_t *s, const struct store_assistant *a,
     return store_write_end(s, insert(s, a, created, err), err);
 }
 
-static void read_row(struct store_query *q, struct store_assistant *a)
+void store_assistants_read_row(struct store_query *q, struct store_assistant *a)
 {
     store_query_id(q, 0, &a->assistant_id);
     a->owner = store_query_text(q, 1);
@@ -70,14 +67,14 @@ bool store_assistants_get(store_t *s, const struct id *assistant_id,
     memset(out, 0, sizeof *out);
     struct store_query q = {.s = s, .err = err};
     if (!store_query_open(&q,
-                          "SELECT " COLUMNS " FROM assistants"
+                          "SELECT " STORE_ASSISTANTS_COLUMNS " FROM assistants"
                           " WHERE assistant_id = $1",
                           "d", assistant_id)) {
         return false;
     }
     bool found = store_query_next(&q);
     if (found) {
-        read_row(&q, out);
+        store_assistants_read_row(&q, out);
     }
     if (!store_query_close(&q)) {
         store_assistant_fini(out);
@@ -90,7 +87,22 @@ bool store_assistants_get(store_t *s, const struct id *assistant_id,
 static bool delete_row(store_t *s, const struct id *assistant_id,
                        struct err *err)
 {
+    int64_t runs = 0;
+    if (!store_query_number(STORE_QUERY(s, err), &runs,
+                            "SELECT 1 FROM runs WHERE assistant_id = $1"
+                            " LIMIT 1",
+                            "d", assistant_id)) {
+        return false;
+    }
+    if (runs != 0) {
+        return err_set(err, ERR_CONFLICT, "assistant %s has runs",
+                       ID_TEXT(assistant_id));
+    }
     if (!store_query_run(s, err,
+                         "DELETE FROM assistant_versions"
+                         " WHERE assistant_id = $1",
+                         "d", assistant_id) ||
+        !store_query_run(s, err,
                          "DELETE FROM assistants WHERE assistant_id = $1", "d",
                          assistant_id)) {
         return false;
@@ -162,7 +174,7 @@ static void consider(struct store_query *rows,
 {
     struct store_assistant a;
     memset(&a, 0, sizeof a);
-    read_row(rows, &a);
+    store_assistants_read_row(rows, &a);
     bool take =
         !rows->failed && store_contains(leat_view_of(a.metadata), q->metadata);
     if (take) {
@@ -182,7 +194,7 @@ bool store_assistants_search(store_t *s, const struct store_assistants_query *q,
     check_magic(s, STORE_MAGIC);
     char sql[512];
     (void)snprintf(sql, sizeof sql,
-                   "SELECT " COLUMNS " FROM assistants" WHERE
+                   "SELECT " STORE_ASSISTANTS_COLUMNS " FROM assistants" WHERE
                    " ORDER BY %s %s, assistant_id",
                    sort_column(q->sort_by), q->ascending ? "ASC" : "DESC");
     struct store_rows page = {NULL, 0, 0};

@@ -126,7 +126,7 @@ MUST_USE bool store_events_drop_thread(store_t *s, const struct id *thread_id,
 /* ---- schema.c -------------------------------------------------------------
  */
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 /* Owner: brings the database to STORE_SCHEMA_VERSION. Client: checks. */
 MUST_USE bool store_schema_ready(store_t *s, struct err *err);
 
@@ -137,6 +137,19 @@ bool store_remote_assistants_create(store_t *s, const struct store_assistant *a,
                                     bool *created, struct err *err);
 bool store_remote_assistants_delete(store_t *s, const struct id *assistant_id,
                                     struct err *err);
+bool store_remote_assistants_patch(store_t *s,
+                                   const struct store_assistant_patch *p,
+                                   struct store_assistant *out,
+                                   struct err *err);
+bool store_remote_assistants_set_latest(store_t *s,
+                                        const struct id *assistant_id,
+                                        int64_t version,
+                                        struct store_assistant *out,
+                                        struct err *err);
+bool store_remote_assistants_drop_runs(store_t *s,
+                                       const struct id *assistant_id,
+                                       size_t limit, size_t *dropped,
+                                       struct err *err);
 bool store_remote_threads_create(store_t *s, const struct store_thread *t,
                                  bool *created, struct err *err);
 bool store_remote_threads_patch(store_t *s, const struct id *thread_id,

@@ -4,7 +4,7 @@
  * value, makes the call. Arguments come from peers: whatever is missing or of
  * another type is ERR_INVALID, never a must.
  */
-#include "common/store/inner.h"
+#include "common/store/assistants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +125,52 @@ static bool op_assistants_delete(struct op *o)
     struct id id;
     return need_id(o, "assistant_id", &id) &&
            store_assistants_delete(o->s, &id, o->err);
+}
+
+static bool gave_assistant(struct op *o, struct store_assistant *a)
+{
+    *o->result = leat_pack("{s:V}", "assistant", store_assistants_to_value(a));
+    store_assistant_fini(a);
+    return true;
+}
+
+static bool op_assistants_patch(struct op *o)
+{
+    struct store_assistant a;
+    struct store_assistant_patch p = {
+        .graph_id = text(o, "graph_id"),
+        .name = text(o, "name"),
+        .description = text(o, "description"),
+        .metadata = leat_get(o->args, "metadata"),
+        .config = leat_get(o->args, "config"),
+        .context = leat_get(o->args, "context"),
+    };
+    return need_id(o, "assistant_id", &p.assistant_id) &&
+           store_assistants_patch(o->s, &p, &a, o->err) &&
+           gave_assistant(o, &a);
+}
+
+static bool op_assistants_set_latest(struct op *o)
+{
+    struct store_assistant a;
+    struct id id;
+    return need_id(o, "assistant_id", &id) &&
+           store_assistants_set_latest(o->s, &id, number(o, "version"), &a,
+                                       o->err) &&
+           gave_assistant(o, &a);
+}
+
+static bool op_assistants_drop_runs(struct op *o)
+{
+    struct id id;
+    size_t dropped = 0;
+    if (!need_id(o, "assistant_id", &id) ||
+        !store_assistants_drop_runs(o->s, &id, max_size(size(o, "limit"), 1),
+                                    &dropped, o->err)) {
+        return false;
+    }
+    *o->result = leat_pack("{s:I}", "dropped", (int64_t)dropped);
+    return true;
 }
 
 static bool op_threads_create(struct op *o)

@@ -18,6 +18,13 @@ STORE_OP(assistants_create, false,
          "context? version? created_us?",
          "created: false when the id was taken")
 STORE_OP(assistants_delete, false, "assistant_id", "")
+STORE_OP(assistants_patch, false,
+         "assistant_id graph_id? name? description? metadata? config? context?",
+         "assistant: its row")
+STORE_OP(assistants_set_latest, false, "assistant_id version",
+         "assistant: its row")
+STORE_OP(assistants_drop_runs, false, "assistant_id limit",
+         "dropped: how many")
 STORE_OP(threads_create, false,
          "thread_id owner? status? metadata? config? values? interrupts? "
          "created_us?",

@@ -4,7 +4,7 @@
  * one value by ops.tbl.h, sent through the handle's transport, the result
  * taken apart. store/ops.c is the other end.
  */
-#include "common/store/inner.h"
+#include "common/store/assistants.h"
 
 #include <stdlib.h>
 
@@ -58,6 +58,58 @@ bool store_remote_assistants_delete(store_t *s, const struct id *assistant_id,
     return send(s, "assistants_delete",
                 leat_pack("{s:s}", "assistant_id", ID(assistant_id)), NULL,
                 err);
+}
+
+static bool send_assistant(store_t *s, const char *op, leat_value *args,
+                           struct store_assistant *out, struct err *err)
+{
+    leat_value *result = NULL;
+    if (!send(s, op, args, &result, err)) {
+        return false;
+    }
+    bool ok = store_assistants_from_value(
+        leat_get(leat_view_of(result), "assistant"), out, err);
+    leat_drop(result);
+    return ok;
+}
+
+bool store_remote_assistants_patch(store_t *s,
+                                   const struct store_assistant_patch *p,
+                                   struct store_assistant *out, struct err *err)
+{
+    leat_value *args =
+        leat_pack("{s:s,s:?s,s:?s,s:?s,s:?v,s:?v,s:?v}", "assistant_id",
+                  ID(&p->assistant_id), "graph_id", p->graph_id, "name",
+                  p->name, "description", p->description, "metadata",
+                  p->metadata, "config", p->config, "context", p->context);
+    return send_assistant(s, "assistants_patch", args, out, err);
+}
+
+bool store_remote_assistants_set_latest(store_t *s,
+                                        const struct id *assistant_id,
+                                        int64_t version,
+                                        struct store_assistant *out,
+                                        struct err *err)
+{
+    leat_value *args = leat_pack("{s:s,s:I}", "assistant_id", ID(assistant_id),
+                                 "version", version);
+    return send_assistant(s, "assistants_set_latest", args, out, err);
+}
+
+bool store_remote_assistants_drop_runs(store_t *s,
+                                       const struct id *assistant_id,
+                                       size_t limit, size_t *dropped,
+                                       struct err *err)
+{
+    leat_value *args = leat_pack("{s:s,s:I}", "assistant_id", ID(assistant_id),
+                                 "limit", (int64_t)limit);
+    leat_value *result = NULL;
+    if (!send(s, "assistants_drop_runs", args, &result, err)) {
+        return false;
+    }
+    *dropped = (size_t)leat_uint(leat_get(leat_view_of(result), "dropped"), 0);
+    leat_drop(result);
+    return true;
 }
 
 bool store_remote_threads_create(store_t *s, const struct store_thread *t,

@@ -5,6 +5,7 @@
  * clients only look whether the version is theirs.
  */
 #include "common/store/inner.h"
+#include "common/store/terms.h"
 
 /* The file as it is, with a NUL behind it. */
 #define EMBED(symbol, file)                                                    \
@@ -17,8 +18,17 @@
 
 EMBED(store_schema_001, "common/store/schema/001.sql");
 EMBED(store_schema_002, "common/store/schema/002.sql");
+EMBED(store_schema_003, "common/store/schema/003.sql");
 
-static const char *const migrations[] = {store_schema_001, store_schema_002};
+/* What SQL cannot work out is filled in after its script. */
+static const struct migration {
+    const char *script;
+    bool (*fill)(store_t *s, struct err *err); /* or NULL */
+} migrations[] = {
+    {store_schema_001, NULL},
+    {store_schema_002, NULL},
+    {store_schema_003, store_terms_fill},
+};
 _Static_assert(COUNT_OF(migrations) == STORE_SCHEMA_VERSION,
                "one migration for each version");
 
@@ -29,7 +39,9 @@ static bool migrate(store_t *s, struct err *err)
         return false;
     }
     for (; version < STORE_SCHEMA_VERSION; version++) {
-        if (!s->sql->script(s->db, migrations[version], err)) {
+        const struct migration *m = &migrations[version];
+        if (!s->sql->script(s->db, m->script, err) ||
+            (m->fill != NULL && !m->fill(s, err))) {
             return err_wrap(err, "migration %d", (int)version + 1);
         }
         bool first = version == 0;

@@ -141,8 +141,56 @@ MUST_USE bool store_assistants_create(store_t *s,
 MUST_USE bool store_assistants_get(store_t *s, const struct id *assistant_id,
                                    struct store_assistant *out,
                                    struct err *err);
+/* With its versions. ERR_CONFLICT while it has runs (see drop_runs). */
 MUST_USE bool store_assistants_delete(store_t *s, const struct id *assistant_id,
                                       struct err *err);
+
+/* A change of an assistant: what is NULL or missing stays. */
+struct store_assistant_patch {
+    struct id assistant_id;
+    const char *graph_id;
+    const char *name;
+    const char *description;
+    leat_view metadata; /* its keys over those there are */
+    leat_view config;   /* these two replace */
+    leat_view context;
+};
+/* Makes a new version, one above the highest there ever was, and it becomes
+ * the active one; *out is the assistant as this call left it. */
+MUST_USE bool store_assistants_patch(store_t *s,
+                                     const struct store_assistant_patch *p,
+                                     struct store_assistant *out,
+                                     struct err *err);
+/* Makes an older version the active one. ERR_NOT_FOUND also when there is no
+ * such version. */
+MUST_USE bool store_assistants_set_latest(store_t *s,
+                                          const struct id *assistant_id,
+                                          int64_t version,
+                                          struct store_assistant *out,
+                                          struct err *err);
+struct store_versions_query {
+    struct id assistant_id;
+    leat_view metadata; /* containment; missing: any */
+    size_t limit;       /* 0: all */
+    size_t offset;
+};
+/* Newest first; created_us is the version's, updated_us the same. Freed with
+ * store_assistants_free(). */
+MUST_USE bool store_assistants_versions(store_t *s,
+                                        const struct store_versions_query *q,
+                                        struct store_assistant **list,
+                                        size_t *n, struct err *err);
+/* Drops runs of it that have ended (rows and logs, not checkpoints), at most
+ * so many; *dropped: how many, 0: none is left. */
+MUST_USE bool store_assistants_drop_runs(store_t *s,
+                                         const struct id *assistant_id,
+                                         size_t limit, size_t *dropped,
+                                         struct err *err);
+/* Its pending and running runs; *list is freed by the caller. */
+MUST_USE bool store_assistants_open_runs(store_t *s,
+                                         const struct id *assistant_id,
+                                         struct id **list, size_t *n,
+                                         struct err *err);
 
 struct store_assistants_query {
     leat_view metadata;   /* containment; missing: any */
@@ -403,7 +451,8 @@ MUST_USE bool store_events_total(store_t *s, uint64_t *bytes, struct err *err);
 /* Drops the oldest segments of the run until at most `keep` bytes are left;
  * *freed: bytes dropped. The newest one goes only when `keep` is 0. */
 MUST_USE bool store_events_trim(store_t *s, const struct id *run_id,
-                                uint64_t keep, uint64_t *freed, struct err *err);
+                                uint64_t keep, uint64_t *freed,
+                                struct err *err);
 /*
  * Drops the logs of runs that ended before `ended_us`, and, oldest end first,
  * of ended runs until `bytes` are freed; at most 64 runs per call. *freed:
