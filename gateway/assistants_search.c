@@ -7,6 +7,7 @@
 
 #include "gateway/assistants.h"
 #include "gateway/check.h"
+#include "gateway/clerk.h"
 #include "gateway/handlers.h"
 #include "gateway/render.h"
 
@@ -95,6 +96,7 @@ bool gw_assistants_search(struct gw_req *r, struct err *err)
     }
     struct texts t;
     struct store_assistants_query q = query_of(r, &t);
+    gw_clerk_catch_up(r->app->clerk);
     bool ok = search(r, &q, err);
     texts_fini(&t);
     return ok;
@@ -108,6 +110,7 @@ bool gw_assistants_count(struct gw_req *r, struct err *err)
     }
     struct texts t;
     struct store_assistants_query q = query_of(r, &t);
+    gw_clerk_catch_up(r->app->clerk);
     struct store_assistants_page page = {.list = NULL};
     q.limit = 0;
     q.offset = 0;

@@ -7,8 +7,10 @@
 #include "gateway/clerk.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/json.h"
 #include "common/log.h"
@@ -18,9 +20,12 @@
 #define CLERK_MAGIC LEAT_MAGIC(0x9a7e0007)
 #define BOX_LIMIT 1000000
 #define AGAIN_MS 500
+#define LOOK_MS 2
+#define PATIENCE_MS 1000
 
 struct job {
     leat_value *graphs;       /* make their assistants; or NULL */
+    unsigned number;          /* of these graphs, from 1 */
     struct gw_stream *stream; /* look up its document; or NULL */
     struct id run;
     struct id thread;
@@ -34,6 +39,9 @@ struct gw_clerk {
     bool started;
     leat_value *config; /* LANGGRAPH_CONFIG: graph id -> config */
     leat_value *graphs; /* whose assistants are still to be made */
+    unsigned number;    /* theirs */
+    atomic_uint asked;  /* the newest graphs that came */
+    atomic_uint made;   /* those whose assistants are there */
 };
 
 static bool read_config(gw_clerk_t *c, struct err *err)
@@ -129,6 +137,17 @@ bool gw_clerk_ensure(const gw_clerk_t *c, store_t *store, const char *graph_id,
     return ok;
 }
 
+void gw_clerk_catch_up(gw_clerk_t *c)
+{
+    check_magic(c, CLERK_MAGIC);
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    unsigned asked = atomic_load(&c->asked);
+    for (int64_t ms = 0; ms < PATIENCE_MS && atomic_load(&c->made) < asked;
+         ms += LOOK_MS) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 static bool ensure_all(gw_clerk_t *c, struct err *err)
 {
     store_t *store = gw_stores_take(c->app->stores, err);
@@ -201,6 +220,7 @@ static void *clerk_main(void *arg)
         if (j != NULL && j->graphs != NULL) {
             leat_drop(c->graphs);
             c->graphs = j->graphs;
+            c->number = j->number;
             j->graphs = NULL;
         }
         if (j != NULL && j->stream != NULL) {
@@ -217,6 +237,7 @@ static void *clerk_main(void *arg)
             log_warn("assistants.waiting", "error=%s", LOG_Q(err.text));
         }
         if (made || atomic_load(&c->app->draining)) {
+            atomic_store(&c->made, c->number);
             leat_drop(c->graphs);
             c->graphs = NULL;
         }
@@ -253,7 +274,9 @@ static void put(gw_clerk_t *c, const struct job *like)
 
 void gw_clerk_on_graphs(void *self, const leat_value *graphs)
 {
-    put(self, &(struct job){.graphs = leat_hold(graphs)});
+    gw_clerk_t *c = self;
+    unsigned number = atomic_fetch_add(&c->asked, 1) + 1;
+    put(c, &(struct job){.graphs = leat_hold(graphs), .number = number});
 }
 
 void gw_clerk_look_up(void *self, struct gw_stream *s)

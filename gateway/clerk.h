@@ -29,5 +29,8 @@ struct id gw_clerk_system_id(const char *graph_id);
  * a store handle of its own. */
 MUST_USE bool gw_clerk_ensure(const gw_clerk_t *c, store_t *store,
                               const char *graph_id, struct err *err);
+/* Waits a moment for the assistants of graphs that have just registered, so
+ * that who lists them right after a start sees all. Any thread. */
+void gw_clerk_catch_up(gw_clerk_t *c);
 
 #endif

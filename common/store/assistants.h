@@ -16,8 +16,9 @@
 void store_assistants_read_row(struct store_query *q,
                                struct store_assistant *a);
 /* Keeps the assistant's row as a version; within a transaction. */
-MUST_USE bool store_assistants_keep_version(store_t *s, const struct id *assistant_id,
-                                 struct err *err);
+MUST_USE bool store_assistants_keep_version(store_t *s,
+                                            const struct id *assistant_id,
+                                            struct err *err);
 /* All of it as a value, and back; ERR_INVALID. */
 leat_value *store_assistants_to_value(const struct store_assistant *a);
 MUST_USE bool store_assistants_from_value(leat_view v,
