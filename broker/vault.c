@@ -43,6 +43,7 @@ struct brk_vault {
     link_t *peers;
     bool behind;   /* some answer waits for room */
     bool troubled; /* the last group failed as a whole */
+    int64_t sweep_ms; /* when items that have expired are looked for */
     size_t n;
     struct call calls[GROUP_CALLS];
 };
@@ -234,6 +235,8 @@ static bool open_all(struct brk_vault *v, struct err *err)
         .url = conf_str(c, CONF_STORE),
         .role = STORE_OWNER,
         .fsync = conf_is(c, CONF_COMMIT, "fsync"),
+        .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),
+        .item_ttl_fixed = !conf_bool(c, CONF_ITEM_REFRESH),
     };
     const struct link_spec spec = {
         .base = v->env->base,
@@ -246,19 +249,43 @@ static bool open_all(struct brk_vault *v, struct err *err)
     return v->peers != NULL;
 }
 
+/* One transaction of it at a time, between the calls of peers. */
+static void sweep(struct brk_vault *v)
+{
+    size_t n = 0;
+    struct err err = ERR_INIT;
+    if (!store_items_sweep(v->store, clock_wall_us(), &n, &err)) {
+        say_trouble(v, &err);
+    }
+    stat_add(STAT_ITEMS_EXPIRED, (int64_t)n);
+    v->sweep_ms = clock_mono_ms();
+    if (n == 0) { /* that was all */
+        v->sweep_ms += conf_ms(v->env->conf, CONF_ITEM_SWEEP);
+    }
+}
+
+static int sleep_ms(const struct brk_vault *v)
+{
+    int64_t ms = v->sweep_ms - clock_mono_ms();
+    return v->behind ? PUMP_MS : (int)max_i64(min_i64(ms, INT32_MAX), 0);
+}
+
 static void loop(struct brk_vault *v)
 {
     zmq_pollitem_t items[3];
     while (!brk_actor_asked(v->self)) {
         brk_actor_item(v->self, &items[0]);
         link_items(v->peers, &items[1]);
-        (void)zmq_poll(items, 3, v->behind ? PUMP_MS : -1);
+        (void)zmq_poll(items, 3, sleep_ms(v));
         (void)link_changes(v->peers);
         collect(v);
         if (v->n > 0) {
             serve(v);
         }
         v->behind = link_pump(v->peers);
+        if (clock_mono_ms() >= v->sweep_ms) {
+            sweep(v);
+        }
     }
 }
 

@@ -115,6 +115,16 @@ CONF(UNCONFIRMED_BYTES, "unconfirmed-bytes", "LEAT_UNCONFIRMED_BYTES", BYTES,
 CONF(FRAME_BYTES, "frame-bytes", "LEAT_FRAME_BYTES", BYTES, "320MiB", 65536,
      CONF_GIB(2), PROC_SERVERS, 0, "Largest message between the programs.")
 
+/* Items */
+CONF(ITEM_TTL, "item-ttl", "LEAT_ITEM_TTL", DURATION, "0s", CONF_MS(0),
+     CONF_HOUR(24 * 36500), PROC_SERVERS, 0,
+     "How long an item lives that is put without a ttl; 0: for ever.")
+CONF(ITEM_REFRESH, "item-refresh", "LEAT_ITEM_REFRESH", BOOL, "true", 0, 0,
+     PROC_SERVERS, 0, "Reading an item begins its time to live anew.")
+CONF(ITEM_SWEEP, "item-sweep", "LEAT_ITEM_SWEEP", DURATION, "5m", CONF_MS(1),
+     CONF_HOUR(24), PROC_BROKER, 0,
+     "Pause between sweeps of items that have expired.")
+
 /* HTTP */
 CONF(BODY_BYTES, "body-bytes", "LEAT_BODY_BYTES", BYTES, "300MiB", 1024,
      CONF_GIB(2), PROC_GATEWAY, 0, "Largest request body.")

@@ -115,7 +115,9 @@ bool gw_clerk_ensure(const gw_clerk_t *c, store_t *store, const char *graph_id,
     leat_view conf = leat_get(leat_view_of(c->config), graph_id);
     leat_view context = leat_get(conf, "context");
     char *name = base_strdup(graph_id);
+    char everybody[] = STORE_EVERYBODY;
     struct store_assistant a = {
+        .owner = everybody,
         .assistant_id = gw_clerk_system_id(graph_id),
         .graph_id = name,
         .name = name,
@@ -150,7 +152,7 @@ void gw_clerk_catch_up(gw_clerk_t *c)
 
 static bool ensure_all(gw_clerk_t *c, struct err *err)
 {
-    store_t *store = gw_stores_take(c->app->stores, err);
+    store_t *store = gw_stores_take(c->app->stores, "", err);
     bool ok = store != NULL;
     leat_view list = leat_get(leat_view_of(c->graphs), "graphs");
     leat_iter it = leat_iter_of(list);
@@ -190,7 +192,7 @@ static leat_value *document_of(store_t *store, const struct job *j)
 static void look_up(gw_clerk_t *c, const struct job *j)
 {
     struct err err = ERR_INIT;
-    store_t *store = gw_stores_take(c->app->stores, &err);
+    store_t *store = gw_stores_take(c->app->stores, "", &err);
     leat_value *document = NULL;
     if (store != NULL) {
         document = document_of(store, j);

@@ -354,7 +354,7 @@ bool gw_req_read_json(struct gw_req *r, struct err *err)
 store_t *gw_req_store(struct gw_req *r, struct err *err)
 {
     if (r->store == NULL) {
-        r->store = gw_stores_take(r->app->stores, err);
+        r->store = gw_stores_take(r->app->stores, r->owner, err);
     }
     return r->store;
 }

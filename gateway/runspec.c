@@ -213,23 +213,44 @@ static leat_value *request_keys(const struct gw_runspec *s)
         "langsmith_example_id", text_value(leat_get(s->tracer, "example_id")));
 }
 
+static bool is_owned(const struct gw_run_base *base)
+{
+    return base->owner != NULL && *base->owner != '\0';
+}
+
+/* As whom the run acts; NULL: as nobody. */
+static leat_value *user_keys(const struct gw_run_base *base)
+{
+    if (!is_owned(base)) {
+        return NULL;
+    }
+    return leat_pack("{s:s, s:s, s:b, s:[]}", "identity", base->owner,
+                     "display_name", base->owner, "is_authenticated", 1,
+                     "permissions");
+}
+
 static leat_value *server_keys(const struct gw_run_base *base)
 {
-    const char *owner = base->owner;
-    if (owner != NULL && *owner == '\0') {
-        owner = NULL;
-    }
-    leat_value *user = owner == NULL ? NULL : leat_new_string(owner);
-    return leat_pack("{s:s, s:s, s:s, s:s, s:?W, s:?V}", "run_id",
-                     ID_TEXT(&base->run_id), "thread_id",
-                     ID_TEXT(&base->thread_id), "graph_id", base->graph_id,
-                     "assistant_id", ID_TEXT(&base->assistant_id), "user_id",
-                     user, "langgraph_auth_user_id", user);
+    leat_value *user = user_keys(base);
+    leat_view id = leat_get(leat_view_of(user), "identity");
+    leat_value *keys = leat_pack(
+        "{s:s, s:s, s:s, s:s, s:?v, s:?v, s:?W, s:?v}", "run_id",
+        ID_TEXT(&base->run_id), "thread_id", ID_TEXT(&base->thread_id),
+        "graph_id", base->graph_id, "assistant_id",
+        ID_TEXT(&base->assistant_id), "user_id", id, "langgraph_auth_user_id",
+        id, "langgraph_auth_user", user, "langgraph_auth_permissions",
+        leat_get(leat_view_of(user), "permissions"));
+    leat_drop(user);
+    return keys;
 }
 
 static leat_value *configurable_of(const struct gw_runspec *s,
                                    const struct gw_run_base *base)
 {
+    /* who acts is not for clients to say */
+    static const char *const reserved[] = {
+        "langgraph_auth_user", "langgraph_auth_user_id",
+        "langgraph_auth_permissions", NULL};
     leat_value *asked = request_keys(s);
     leat_value *server = server_keys(base);
     const leat_view layers[] = {
@@ -240,7 +261,8 @@ static leat_value *configurable_of(const struct gw_runspec *s,
         base->headers,
         leat_view_of(server),
     };
-    leat_value *out = merged(layers, COUNT_OF(layers), NULL);
+    leat_value *out = merged(layers, COUNT_OF(layers),
+                             is_owned(base) ? NULL : reserved);
     leat_drop(asked);
     leat_drop(server);
     return out;

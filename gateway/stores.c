@@ -66,9 +66,29 @@ void gw_stores_destroy(gw_stores_t **p)
     free(s);
 }
 
-store_t *gw_stores_take(gw_stores_t *s, struct err *err)
+static store_t *open_handle(gw_stores_t *s, struct err *err)
 {
-    must(s != NULL);
+    const struct store_conf conf = {
+        .url = conf_str(s->conf, CONF_STORE),
+        .role = STORE_CLIENT,
+        .wait_ms = OPEN_WAIT_MS,
+        .call = call_vault,
+        .call_self = s,
+        .item_ttl_ms = conf_ms(s->conf, CONF_ITEM_TTL),
+        .item_ttl_fixed = !conf_bool(s->conf, CONF_ITEM_REFRESH),
+    };
+    store_t *store = store_open(&conf, err);
+    if (store == NULL) {
+        must(pthread_mutex_lock(&s->lock) == 0);
+        s->out_count--;
+        must(pthread_mutex_unlock(&s->lock) == 0);
+    }
+    return store;
+}
+
+store_t *gw_stores_take(gw_stores_t *s, const char *owner, struct err *err)
+{
+    must(s != NULL && owner != NULL);
     store_t *store = NULL;
     must(pthread_mutex_lock(&s->lock) == 0);
     s->out_count++;
@@ -76,21 +96,11 @@ store_t *gw_stores_take(gw_stores_t *s, struct err *err)
         store = s->idle[--s->idle_count];
     }
     must(pthread_mutex_unlock(&s->lock) == 0);
-    if (store != NULL) {
-        return store;
-    }
-    struct store_conf conf = {
-        .url = conf_str(s->conf, CONF_STORE),
-        .role = STORE_CLIENT,
-        .wait_ms = OPEN_WAIT_MS,
-        .call = call_vault,
-        .call_self = s,
-    };
-    store = store_open(&conf, err);
     if (store == NULL) {
-        must(pthread_mutex_lock(&s->lock) == 0);
-        s->out_count--;
-        must(pthread_mutex_unlock(&s->lock) == 0);
+        store = open_handle(s, err);
+    }
+    if (store != NULL) {
+        store_act_as(store, owner);
     }
     return store;
 }

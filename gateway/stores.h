@@ -18,8 +18,10 @@ gw_stores_t *gw_stores_new(const conf_t *conf, hub_t *hub) MUST_USE;
 /* Every handle must have been given back. */
 void gw_stores_destroy(gw_stores_t **s);
 
-/* NULL with ERR_UNAVAILABLE or ERR_STORE when the database does not open. */
-store_t *gw_stores_take(gw_stores_t *s, struct err *err) MUST_USE;
+/* A handle that sees what this owner may see ("": everything). NULL with
+ * ERR_UNAVAILABLE or ERR_STORE when the database does not open. */
+store_t *gw_stores_take(gw_stores_t *s, const char *owner,
+                        struct err *err) MUST_USE;
 void gw_stores_give(gw_stores_t *s, store_t *store);
 
 #endif

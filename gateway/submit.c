@@ -102,12 +102,13 @@ static void compose(struct gw_req *r, struct gw_submit *s,
                     const struct store_thread *t)
 {
     leat_value *headers = headers_of(r);
+    s->owner = base_strdup(t->owner == NULL ? r->owner : t->owner);
     struct gw_run_base base = {
         .run_id = s->run_id,
         .thread_id = s->thread_id,
         .assistant_id = a->assistant_id,
         .graph_id = a->graph_id,
-        .owner = r->owner,
+        .owner = s->owner,
         .assistant_config = a->config,
         .assistant_context = a->context,
         .assistant_metadata = a->metadata,
@@ -166,6 +167,7 @@ void gw_submit_fini(struct gw_submit *s)
     must(s != NULL);
     gw_runspec_fini(&s->spec);
     free(s->graph_id);
+    free(s->owner);
     leat_drop(s->kwargs);
     leat_drop(s->metadata);
     *s = (struct gw_submit){.kwargs = NULL};
@@ -183,7 +185,7 @@ static leat_value *thread_config(const struct gw_submit *s)
     return leat_pack("{s:v}", "configurable", configurable);
 }
 
-static leat_value *body_of(const struct gw_req *r, const struct gw_submit *s)
+static leat_value *body_of(const struct gw_submit *s)
 {
     return leat_pack(
         "{s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:s, s:W, s:W, s:b, s:?V, s:s}",
@@ -194,7 +196,7 @@ static leat_value *body_of(const struct gw_req *r, const struct gw_submit *s)
         (int)(s->answer != GW_ANSWER_BACKGROUND), "created_at", s->created_at,
         "kwargs", s->kwargs, "metadata", s->metadata, "thread_make",
         (int)s->make_thread, "thread_config", thread_config(s), "owner",
-        r->owner);
+        s->owner);
 }
 
 bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
@@ -210,7 +212,7 @@ bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
         gw_stream_destroy(&reader);
         return false;
     }
-    leat_value *body = body_of(r, s);
+    leat_value *body = body_of(s);
     struct gw_ask ask = {
         .type = WIRE_RUN_SUBMIT,
         .run = s->run_id,

@@ -20,6 +20,7 @@ struct gw_submit {
     bool stored;             /* false: lives in memory only */
     bool make_thread;
     char *graph_id;
+    char *owner;             /* of its thread, or who asks; "": nobody */
     leat_value *kwargs;
     leat_value *metadata;
     char created_at[40];

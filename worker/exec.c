@@ -145,6 +145,17 @@ static enum graph_durability durability_of(leat_view kwargs)
 
 /* ---- the parts of an attempt ---------------------------------------------- */
 
+/* Nodes act as their run's owner, whom the gateway has named. */
+static void own_items(struct attempt *a)
+{
+    leat_view configurable =
+        leat_get(leat_get(a->kwargs, "config"), "configurable");
+    char *owner =
+        value_strdup(leat_get(configurable, "langgraph_auth_user_id"));
+    wrk_saver_own(a->seat->saver, owner);
+    free(owner);
+}
+
 static bool bind_saver(struct attempt *a, struct err *err)
 {
     struct seat *seat = a->seat;
@@ -155,11 +166,16 @@ static bool bind_saver(struct attempt *a, struct err *err)
             .store = conf_str(c, CONF_STORE),
             .broker = seat->exec->conf.broker,
             .frame_bytes = conf_bytes(c, CONF_FRAME_BYTES),
+            .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),
+            .item_ttl_fixed = !conf_bool(c, CONF_ITEM_REFRESH),
         };
         seat->saver = wrk_saver_new(&conf);
     }
     a->bound = wrk_saver_bind(seat->saver, &j->thread, &j->run, j->attempt,
                               err);
+    if (a->bound) {
+        own_items(a);
+    }
     return a->bound;
 }
 

@@ -42,6 +42,8 @@ struct wrk_saver {
     struct id thread;
     struct id run;
     uint16_t attempt;
+    int64_t item_ttl_ms;
+    bool item_ttl_fixed;
     char *owner;
     store_t *store;
     wrk_vault_t *vault;
@@ -80,6 +82,8 @@ wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
         (struct wrk_vault_conf){.broker = s->broker,
                                 .frame_bytes = (size_t)conf->frame_bytes,
                                 .stopped = &s->stopped};
+    s->item_ttl_ms = conf->item_ttl_ms;
+    s->item_ttl_fixed = conf->item_ttl_fixed;
     (void)pthread_mutex_init(&s->turn, NULL);
     s->ops = (struct graph_saver){.self = s,
                                   .load = on_load,
@@ -132,7 +136,9 @@ static bool open_all(wrk_saver_t *s, struct err *err)
                                         .role = STORE_CLIENT,
                                         .wait_ms = OPEN_WAIT_MS,
                                         .call = wrk_vault_call,
-                                        .call_self = s->vault};
+                                        .call_self = s->vault,
+                                        .item_ttl_ms = s->item_ttl_ms,
+                                        .item_ttl_fixed = s->item_ttl_fixed};
         s->store = store_open(&conf, err);
     }
     return s->store != NULL;
@@ -481,20 +487,29 @@ static bool on_list(void *self, const struct graph_query *q,
 /* ---- items ----------------------------------------------------------------
  */
 
+static struct store_item_key item_key(const wrk_saver_t *s, leat_view space,
+                                      const char *key)
+{
+    return (struct store_item_key){.owner = s->owner == NULL ? "" : s->owner,
+                                   .space = space,
+                                   .key = key};
+}
+
 static bool on_item_put(void *self, leat_view space, const char *key,
                         const leat_value *value, struct err *err)
 {
     wrk_saver_t *s = enter(self);
-    const struct store_item_key k = {s->owner, space, key};
-    return leave(s, value == NULL ? store_items_delete(s->store, &k, err)
-                                  : store_items_put(s->store, &k, value, err));
+    const struct store_item_key k = item_key(s, space, key);
+    return leave(s, value == NULL
+                        ? store_items_delete(s->store, &k, err)
+                        : store_items_put(s->store, &k, value, 0, err));
 }
 
 static bool on_item_get(void *self, leat_view space, const char *key,
                         leat_value **value, struct err *err)
 {
     wrk_saver_t *s = enter(self);
-    const struct store_item_key k = {s->owner, space, key};
+    const struct store_item_key k = item_key(s, space, key);
     struct store_item item;
     bool found = false;
     *value = NULL;

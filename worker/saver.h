@@ -21,6 +21,8 @@ struct wrk_saver_conf {
     const char *store;   /* --store */
     const char *broker;  /* base address of the broker in use */
     int64_t frame_bytes; /* --frame-bytes */
+    int64_t item_ttl_ms; /* --item-ttl */
+    bool item_ttl_fixed; /* not --item-refresh */
 };
 
 /* Opens nothing yet. */

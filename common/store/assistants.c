@@ -21,7 +21,7 @@ static bool insert(store_t *s, const struct store_assistant *a, bool *created,
             "INSERT INTO assistants (" STORE_ASSISTANTS_COLUMNS ")"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
             " ON CONFLICT (assistant_id) DO NOTHING",
-            "dsssiiisooo", &a->assistant_id, a->owner == NULL ? "" : a->owner,
+            "dsssiiisooo", &a->assistant_id, store_maker(s, a->owner),
             a->graph_id, a->name == NULL ? a->graph_id : a->name, version, now,
             a->updated_us == 0 ? now : a->updated_us, a->description,
             a->metadata, a->config, a->context)) {
@@ -76,12 +76,13 @@ bool store_assistants_get(store_t *s, const struct id *assistant_id,
     if (found) {
         store_assistants_read_row(&q, out);
     }
-    if (!store_query_close(&q)) {
+    bool ok = store_query_close(&q);
+    bool seen = ok && found && store_sees(s, out->owner);
+    if (!seen) {
         store_assistant_fini(out);
-        return false;
     }
-    return found || err_set(err, ERR_NOT_FOUND, "no assistant %s",
-                            ID_TEXT(assistant_id));
+    return seen || (ok && err_set(err, ERR_NOT_FOUND, "no assistant %s",
+                                  ID_TEXT(assistant_id)));
 }
 
 static bool delete_row(store_t *s, const struct id *assistant_id,
@@ -102,7 +103,6 @@ static bool delete_row(store_t *s, const struct id *assistant_id,
                          "DELETE FROM assistant_versions"
                          " WHERE assistant_id = $1",
                          "d", assistant_id) ||
-        !store_crons_drop_of_assistant(s, assistant_id, err) ||
         !store_query_run(s, err,
                          "DELETE FROM assistants WHERE assistant_id = $1", "d",
                          assistant_id)) {
@@ -133,7 +133,7 @@ bool store_assistants_delete(store_t *s, const struct id *assistant_id,
 #define WHERE                                                                  \
     " WHERE ($1 IS NULL OR graph_id = $1)"                                     \
     " AND ($2 IS NULL OR lower(name) LIKE lower($2) ESCAPE '\\')"              \
-    " AND ($3 IS NULL OR owner = '' OR owner = $3)"
+    " AND ($3 IS NULL OR owner = '" STORE_EVERYBODY "' OR owner = $3)"
 
 static const char *sort_column(const char *sort_by)
 {
@@ -202,7 +202,8 @@ bool store_assistants_search(store_t *s, const struct store_assistants_query *q,
     memset(out, 0, sizeof *out);
     char *like = like_text(q->name);
     struct store_query rows = {.s = s, .err = err};
-    bool ok = store_query_open(&rows, sql, "sss", q->graph_id, like, q->owner);
+    bool ok = store_query_open(&rows, sql, "sss", q->graph_id, like,
+                               store_viewer(s, q->owner));
     while (ok && store_query_next(&rows)) {
         consider(&rows, q, &page, &out->total);
     }

@@ -20,10 +20,23 @@ struct store {
     bool remote; /* writes go through `call` */
     store_call_fn *call;
     void *call_self;
+    int64_t item_ttl_us;
+    bool item_ttl_fixed;
+    char acts_as[STORE_OWNER_MAX + 1]; /* "": sees everything */
     bool group;           /* between store_begin and store_commit */
     bool group_broken;    /* the database ended the group's transaction */
     struct err group_err; /* why */
 };
+
+/* ---- owners (store.c): who may see what, nowhere else ---------------------
+ */
+
+/* The owner to filter by; NULL: no filter. */
+const char *store_viewer(const store_t *s, const char *asked);
+/* May this handle see a row of that owner? */
+bool store_sees(const store_t *s, const char *owner);
+/* The owner of a new row that is to be `asked`'s (NULL: the handle's). */
+const char *store_maker(const store_t *s, const char *asked);
 
 /* ---- transactions (store.c) ---------------------------------------------- */
 
@@ -123,32 +136,10 @@ MUST_USE bool store_events_drop(store_t *s, const struct id *run_id,
                                 uint64_t *freed, struct err *err);
 MUST_USE bool store_events_drop_thread(store_t *s, const struct id *thread_id,
                                        struct err *err);
-/* crons.c: the tick that makes a run; crons go with what they belong to */
-MUST_USE bool store_crons_tick(store_t *s, const struct store_tick *t,
-                               struct err *err);
-MUST_USE bool store_crons_drop_of_thread(store_t *s, const struct id *thread_id,
-                                         struct err *err);
-MUST_USE bool store_crons_drop_of_assistant(store_t *s,
-                                            const struct id *assistant_id,
-                                            struct err *err);
-/* hooks.c: made with the run, complete when it has ended, gone with it before
- * that. `end`: how it ended, or NULL for a run that is taken back. */
-MUST_USE bool store_hooks_make(store_t *s, const struct id *run_id,
-                               const char *url, struct err *err);
-MUST_USE bool store_hooks_complete(store_t *s, const struct id *run_id,
-                                   const struct store_run_end *end,
-                                   struct err *err);
-MUST_USE bool store_hooks_drop(store_t *s, const struct id *run_id,
-                               struct err *err);
-MUST_USE bool store_hooks_drop_of_thread(store_t *s, const struct id *thread_id,
-                                         struct err *err);
-/* keys.c: the key's run is made. */
-MUST_USE bool store_keys_accept(store_t *s, const struct store_key *k,
-                                const struct id *run_id, struct err *err);
 /* ---- schema.c -------------------------------------------------------------
  */
 
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 /* Owner: brings the database to STORE_SCHEMA_VERSION. Client: checks. */
 MUST_USE bool store_schema_ready(store_t *s, struct err *err);
 
@@ -200,25 +191,12 @@ bool store_remote_checkpoints_put_view(store_t *s, const struct store_place *at,
                                        const char *checkpoint_id,
                                        const leat_value *view, struct err *err);
 bool store_remote_items_put(store_t *s, const struct store_item_key *k,
-                            const leat_value *value, struct err *err);
+                            const leat_value *value, int64_t ttl_us,
+                            struct err *err);
+bool store_remote_items_refresh(store_t *s, const struct store_item *list,
+                                size_t n, struct err *err);
 bool store_remote_items_delete(store_t *s, const struct store_item_key *k,
                                struct err *err);
-bool store_remote_crons_put(store_t *s, const char *op,
-                            const struct store_cron *c, struct err *err);
-bool store_remote_crons_delete(store_t *s, const struct id *cron_id,
-                               struct err *err);
-bool store_remote_crons_advance(store_t *s, const struct store_tick *t,
-                                struct err *err);
-bool store_remote_hooks_claim(store_t *s, const struct store_hooks_claim *c,
-                              struct store_hook **list, size_t *n,
-                              struct err *err);
-bool store_remote_hooks_tried(store_t *s, const struct id *run_id,
-                              int64_t again_us, struct err *err);
-bool store_remote_keys_claim(store_t *s, const struct store_key_claim *c,
-                             struct store_key_owner *out, struct err *err);
-bool store_remote_keys_release(store_t *s, const struct store_key *k,
-                               const struct id *run_id, struct err *err);
-bool store_remote_keys_expire(store_t *s, int64_t before_us, struct err *err);
 bool store_remote_truncate(store_t *s, unsigned what, struct err *err);
 
 #endif

@@ -5,6 +5,7 @@
  * another type is ERR_INVALID, never a must.
  */
 #include "common/store/assistants.h"
+#include "common/store/filter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +34,13 @@ static bool bad(struct op *o, const char *key)
                    key);
 }
 
-/* Terminated text; NULL when it is not there. */
+/* Terminated text; NULL when it is not there, or would end early. */
 static char *text(struct op *o, const char *key)
 {
-    char *copy = value_strdup(leat_get(o->args, key));
-    if (copy != NULL) {
+    leat_text t = leat_string(leat_get(o->args, key));
+    char *copy = NULL;
+    if (t.ptr != NULL && memchr(t.ptr, '\0', t.len) == NULL) {
+        copy = base_memdup(t.ptr, t.len);
         must(o->text_count < HELD_MAX);
         o->texts[o->text_count++] = copy;
     }
@@ -238,135 +241,6 @@ static bool op_runs_delete(struct op *o)
     return need_id(o, "run_id", &id) && store_runs_delete(o->s, &id, o->err);
 }
 
-/* ---- crons, webhooks, keys ------------------------------------------------
- */
-
-static bool need_cron(struct op *o, struct store_cron *c)
-{
-    *c = (struct store_cron){
-        .owner = text(o, "owner"),
-        .timezone = text(o, "timezone"),
-        .on_completed = text(o, "on_completed"),
-        .enabled = leat_bool(leat_get(o->args, "enabled"), false),
-        .version = number(o, "version"),
-        .next_us = number(o, "next_us"),
-        .end_us = number(o, "end_us"),
-        .created_us = number(o, "created_us"),
-        .metadata = value(o, "metadata"),
-        .payload = value(o, "payload"),
-    };
-    return need_id(o, "cron_id", &c->cron_id) &&
-           need_id(o, "assistant_id", &c->assistant_id) &&
-           need_id(o, "thread_id", &c->thread_id) &&
-           need_text(o, "schedule", &c->schedule);
-}
-
-static bool op_crons_create(struct op *o)
-{
-    struct store_cron c;
-    return need_cron(o, &c) && store_crons_create(o->s, &c, o->err);
-}
-
-static bool op_crons_replace(struct op *o)
-{
-    struct store_cron c;
-    return need_cron(o, &c) && store_crons_replace(o->s, &c, o->err);
-}
-
-static bool op_crons_delete(struct op *o)
-{
-    struct id id;
-    return need_id(o, "cron_id", &id) && store_crons_delete(o->s, &id, o->err);
-}
-
-static bool op_crons_advance(struct op *o)
-{
-    struct store_tick t = {.due_us = number(o, "due_us"),
-                           .next_us = number(o, "next_us")};
-    return need_id(o, "cron_id", &t.cron_id) &&
-           (t.due_us > 0 || bad(o, "due_us")) &&
-           (t.next_us >= 0 || bad(o, "next_us")) &&
-           store_crons_advance(o->s, &t, o->err);
-}
-
-static bool op_hooks_claim(struct op *o)
-{
-    const struct store_hooks_claim c = {.now_us = number(o, "now_us"),
-                                        .until_us = number(o, "until_us"),
-                                        .limit = size(o, "limit")};
-    struct store_hook *list = NULL;
-    size_t n = 0;
-    if (c.limit == 0) {
-        return bad(o, "limit");
-    }
-    if (!store_hooks_claim(o->s, &c, &list, &n, o->err)) {
-        return false;
-    }
-    leat_value **items = base_zalloc((n + 1) * sizeof *items);
-    for (size_t i = 0; i < n; i++) {
-        items[i] = leat_pack("{s:s,s:s,s:I,s:W}", "run_id",
-                             ID_TEXT(&list[i].run_id), "url", list[i].url,
-                             "tries", list[i].tries, "body", list[i].body);
-    }
-    *o->result = leat_pack("{s:V}", "hooks", leat_new_list(n, items));
-    free(items);
-    store_hooks_free(&list, n);
-    return true;
-}
-
-static bool op_hooks_tried(struct op *o)
-{
-    struct id id;
-    return need_id(o, "run_id", &id) &&
-           store_hooks_tried(o->s, &id, number(o, "again_us"), o->err);
-}
-
-static bool need_key(struct op *o, struct store_key *k)
-{
-    char *key = NULL;
-    k->owner = text(o, "owner");
-    bool ok = need_text(o, "key", &key);
-    k->key = key;
-    return ok;
-}
-
-static bool op_keys_claim(struct op *o)
-{
-    char *digest = NULL;
-    struct store_key_owner out;
-    struct store_key_claim c = {.now_us = number(o, "now_us"),
-                                .expired_us = number(o, "expired_us"),
-                                .abandoned_us = number(o, "abandoned_us")};
-    if (!need_key(o, &c.key) || !need_id(o, "run_id", &c.run_id) ||
-        !need_text(o, "digest", &digest)) {
-        return false;
-    }
-    c.digest = digest;
-    if (!store_keys_claim(o->s, &c, &out, o->err)) {
-        return false;
-    }
-    *o->result = leat_pack("{s:b,s:b,s:b,s:s,s:I}", "fresh", (int)out.fresh,
-                           "same", (int)out.same, "accepted",
-                           (int)out.accepted, "run_id", ID_TEXT(&out.run_id),
-                           "created_us", out.created_us);
-    return true;
-}
-
-static bool op_keys_release(struct op *o)
-{
-    struct store_key k;
-    struct id id;
-    return need_key(o, &k) && need_id(o, "run_id", &id) &&
-           store_keys_release(o->s, &k, &id, o->err);
-}
-
-static bool op_keys_expire(struct op *o)
-{
-    int64_t before_us = number(o, "before_us");
-    return (before_us > 0 || bad(o, "before_us")) &&
-           store_keys_expire(o->s, before_us, o->err);
-}
-
 /* ---- checkpoints ----------------------------------------------------------
  */
 
@@ -527,11 +401,28 @@ static bool op_checkpoints_list(struct op *o)
 /* ---- items ----------------------------------------------------------------
  */
 
+/* Who asks says whose items; without a word they are nobody's. */
+static const char *item_owner(struct op *o)
+{
+    const char *owner = text(o, "owner");
+    return owner == NULL ? "" : owner;
+}
+
+static enum store_refresh refresh_of(struct op *o)
+{
+    leat_view v = leat_get(o->args, "refresh");
+    if (leat_type_of(v) != LEAT_BOOL) {
+        return STORE_REFRESH_DEFAULT;
+    }
+    return leat_bool(v, false) ? STORE_REFRESH_YES : STORE_REFRESH_NO;
+}
+
 static bool need_item(struct op *o, struct store_item_key *k)
 {
     char *key = NULL;
-    k->owner = text(o, "owner");
-    k->space = leat_get(o->args, "space");
+    *k = (struct store_item_key){.owner = item_owner(o),
+                                 .space = leat_get(o->args, "space"),
+                                 .refresh = refresh_of(o)};
     bool ok = need_text(o, "key", &key);
     k->key = key;
     return ok;
@@ -542,14 +433,15 @@ static bool op_items_put(struct op *o)
     struct store_item_key k;
     leat_value *v = value(o, "value");
     return need_item(o, &k) && (v != NULL || bad(o, "value")) &&
-           store_items_put(o->s, &k, v, o->err);
+           store_items_put(o->s, &k, v, number(o, "ttl_us"), o->err);
 }
 
 static leat_value *item_value(const struct store_item *i)
 {
-    return leat_pack("{s:W,s:s,s:W,s:I,s:I}", "space", i->space, "key", i->key,
-                     "value", i->value, "created_us", i->created_us,
-                     "updated_us", i->updated_us);
+    return leat_pack("{s:s,s:W,s:s,s:W,s:I,s:I,s:I,s:I}", "owner", i->owner,
+                     "space", i->space, "key", i->key, "value", i->value,
+                     "created_us", i->created_us, "updated_us", i->updated_us,
+                     "ttl_us", i->ttl_us, "expires_us", i->expires_us);
 }
 
 static bool op_items_get(struct op *o)
@@ -572,17 +464,44 @@ static bool op_items_delete(struct op *o)
     return need_item(o, &k) && store_items_delete(o->s, &k, o->err);
 }
 
+static bool read_item_name(leat_view v, struct store_item *item)
+{
+    char *owner = value_strdup(leat_get(v, "owner"));
+    item->owner = owner == NULL ? base_strdup("") : owner;
+    item->space = leat_value_of(leat_get(v, "space"));
+    item->key = value_strdup(leat_get(v, "key"));
+    return item->space != NULL && item->key != NULL;
+}
+
+static bool op_items_refresh(struct op *o)
+{
+    leat_view names = leat_get(o->args, "items");
+    size_t n = leat_type_of(names) == LEAT_LIST ? leat_count(names) : 0;
+    struct store_item *list = base_zalloc((n + 1) * sizeof *list);
+    bool ok = leat_type_of(names) == LEAT_LIST;
+    size_t i = 0;
+    for (leat_iter it = leat_iter_of(names); i < n && leat_next(&it); i++) {
+        ok = read_item_name(it.item, &list[i]) && ok;
+    }
+    ok = ok ? store_items_refresh(o->s, list, n, o->err) : bad(o, "items");
+    store_items_free(&list, n);
+    return ok;
+}
+
 static bool op_items_search(struct op *o)
 {
     struct store_items_query q = {
-        .owner = text(o, "owner"),
+        .owner = item_owner(o),
         .prefix = leat_get(o->args, "prefix"),
+        .filter = leat_get(o->args, "filter"),
         .limit = size(o, "limit"),
         .offset = size(o, "offset"),
+        .refresh = refresh_of(o),
     };
     struct store_item *list = NULL;
     size_t n = 0;
-    if (!store_items_search(o->s, &q, &list, &n, o->err)) {
+    if (!store_filter_check(q.filter, "filter", o->err) ||
+        !store_items_search(o->s, &q, &list, &n, o->err)) {
         return false;
     }
     leat_value **values = base_zalloc((n + 1) * sizeof *values);
@@ -597,9 +516,16 @@ static bool op_items_search(struct op *o)
 
 static bool op_items_spaces(struct op *o)
 {
+    const struct store_spaces_query q = {
+        .owner = item_owner(o),
+        .prefix = leat_get(o->args, "prefix"),
+        .suffix = leat_get(o->args, "suffix"),
+        .max_depth = size(o, "max_depth"),
+        .limit = size(o, "limit"),
+        .offset = size(o, "offset"),
+    };
     leat_value *spaces = NULL;
-    if (!store_items_spaces(o->s, text(o, "owner"), leat_get(o->args, "prefix"),
-                            &spaces, o->err)) {
+    if (!store_items_spaces(o->s, &q, &spaces, o->err)) {
         return false;
     }
     *o->result = leat_pack("{s:V}", "spaces", spaces);

@@ -36,22 +36,6 @@ STORE_OP(threads_delete, false, "thread_id", "")
 STORE_OP(threads_copy, false, "from to", "")
 STORE_OP(threads_prune, false, "thread_id", "")
 STORE_OP(runs_delete, false, "run_id", "")
-STORE_OP(crons_create, false,
-         "cron_id assistant_id thread_id owner? schedule timezone? "
-         "on_completed? enabled version next_us end_us created_us metadata? "
-         "payload?",
-         "")
-STORE_OP(crons_replace, false, "as crons_create", "")
-STORE_OP(crons_delete, false, "cron_id", "")
-STORE_OP(crons_advance, false, "cron_id due_us next_us", "")
-STORE_OP(hooks_claim, false, "now_us until_us limit",
-         "hooks: a list of {run_id, url, tries, body}")
-STORE_OP(hooks_tried, false, "run_id again_us: 0 for never", "")
-STORE_OP(keys_claim, false,
-         "owner? key run_id digest now_us expired_us abandoned_us",
-         "fresh same accepted run_id created_us")
-STORE_OP(keys_release, false, "owner? key run_id", "")
-STORE_OP(keys_expire, false, "before_us", "")
 STORE_OP(checkpoints_put, true,
          "place id parent_id ts run_id? values refs? versions seen metadata "
          "view?",
@@ -65,11 +49,15 @@ STORE_OP(checkpoints_load, false, "place id?",
          "and writes: list of [task_id, index, channel, value]")
 STORE_OP(checkpoints_list, false, "place id? before? metadata? limit?",
          "checkpoints: a list of them, newest first")
-STORE_OP(items_put, false, "owner? space key value", "")
-STORE_OP(items_get, false, "owner? space key",
-         "item: null, or {space, key, value, created_us, updated_us}")
+STORE_OP(items_put, false, "owner? space key value ttl_us?", "")
+STORE_OP(items_get, false, "owner? space key refresh?",
+         "item: null, or {owner, space, key, value, created_us, updated_us, "
+         "ttl_us, expires_us}")
 STORE_OP(items_delete, false, "owner? space key", "")
-STORE_OP(items_search, false, "owner? prefix? limit? offset?",
+STORE_OP(items_refresh, false, "items: list of {owner? space key}", "")
+STORE_OP(items_search, false, "owner? prefix? filter? limit? offset? refresh?",
          "items: a list of them, last updated first")
-STORE_OP(items_spaces, false, "owner? prefix?", "spaces: a list of lists")
+STORE_OP(items_spaces, false,
+         "owner? prefix? suffix? max_depth? limit? offset?",
+         "spaces: a list of lists")
 STORE_OP(truncate, false, "what: sum of the STORE_ bits", "")

@@ -112,17 +112,6 @@ static bool look_up(store_t *s, const struct store_run *r,
     return store_query_close(&q);
 }
 
-static bool insert_more(store_t *s, const struct store_run *r,
-                        const struct store_run_more *more, struct err *err)
-{
-    return more == NULL ||
-           ((more->key == NULL ||
-             store_keys_accept(s, more->key, &r->run_id, err)) &&
-            (more->tick == NULL || store_crons_tick(s, more->tick, err)) &&
-            (more->webhook == NULL ||
-             store_hooks_make(s, &r->run_id, more->webhook, err)));
-}
-
 static bool insert(store_t *s, const struct store_run *r,
                    const struct store_run_thread *t,
                    struct store_run_inserted *out, struct err *err)
@@ -135,7 +124,7 @@ static bool insert(store_t *s, const struct store_run *r,
         return true;
     }
     if (!need_thread(s, r, t, out, err) || !tell_thread(s, r, t, err) ||
-        !insert_row(s, r, err) || !insert_more(s, r, t->more, err)) {
+        !insert_row(s, r, err)) {
         return false;
     }
     out->inserted = true;
@@ -165,7 +154,6 @@ struct held {
     char status[16];
     uint16_t attempt;
     uint64_t ms;
-    bool started;
 };
 
 static bool is_open(const struct held *h)
@@ -180,8 +168,7 @@ static bool look_at(store_t *s, const struct id *run_id, struct held *h,
     memset(h, 0, sizeof *h);
     struct store_query q = {.s = s, .err = err};
     if (!store_query_open(&q,
-                          "SELECT thread_id, status, attempt, ms, started_at"
-                          " FROM runs"
+                          "SELECT thread_id, status, attempt, ms FROM runs"
                           " WHERE run_id = $1",
                           "d", run_id)) {
         return false;
@@ -192,7 +179,6 @@ static bool look_at(store_t *s, const struct id *run_id, struct held *h,
         store_query_copy(&q, 1, h->status, sizeof h->status);
         h->attempt = (uint16_t)store_query_int(&q, 2);
         h->ms = store_query_uint(&q, 3);
-        h->started = store_query_int(&q, 4) != 0;
     }
     return store_query_close(&q) && (found || no_run(run_id, err));
 }
@@ -301,16 +287,6 @@ static bool end_lane(store_t *s, const struct store_run_end *r,
     return ok;
 }
 
-/* The ids of what comes on this thread must be higher. */
-static bool note_ms(store_t *s, const struct id *thread_id, uint64_t ms,
-                    struct err *err)
-{
-    return store_query_run(s, err,
-                           "UPDATE threads SET last_ms = $2"
-                           " WHERE thread_id = $1 AND last_ms < $2",
-                           "di", thread_id, (int64_t)ms);
-}
-
 static bool finish(store_t *s, const struct store_run_end *r, struct err *err)
 {
     struct held h;
@@ -329,14 +305,11 @@ static bool finish(store_t *s, const struct store_run_end *r, struct err *err)
         s, err,
         "UPDATE runs SET status = $2, error = $3,"
         " last_seq = CASE WHEN $4 = 0 THEN last_seq ELSE $4 END,"
-        " ms = CASE WHEN ms < $6 THEN $6 ELSE ms END,"
         " updated_at = $5, ended_at = $5 WHERE run_id = $1",
-        "dsviii", &r->run_id, r->status, error, (int64_t)r->last_seq,
-        clock_wall_us(), (int64_t)r->ms);
+        "dsvii", &r->run_id, r->status, error, (int64_t)r->last_seq,
+        clock_wall_us());
     leat_drop(error);
-    return ok && (r->ms == 0 || note_ms(s, &h.thread_id, r->ms, err)) &&
-           end_lane(s, r, &h.thread_id, err) &&
-           store_hooks_complete(s, &r->run_id, r, err);
+    return ok && end_lane(s, r, &h.thread_id, err);
 }
 
 bool store_runs_finish(store_t *s, const struct store_run_end *r,
@@ -362,11 +335,6 @@ static bool drop(store_t *s, const struct id *run_id, bool only_ended,
     if (only_ended && is_open(&h)) {
         return err_set(err, ERR_CONFLICT, "run %s is %s", ID_TEXT(run_id),
                        h.status);
-    }
-    /* Of a run that never began there is nothing to tell. */
-    if (h.started ? !store_hooks_complete(s, run_id, NULL, err)
-                  : !store_hooks_drop(s, run_id, err)) {
-        return false;
     }
     return store_checkpoints_drop_run(s, &h.thread_id, run_id, err) &&
            store_events_drop(s, run_id, NULL, err) &&
@@ -435,8 +403,10 @@ bool store_runs_get(store_t *s, const struct id *run_id, struct store_run *out,
     check_magic(s, STORE_MAGIC);
     memset(out, 0, sizeof *out);
     struct store_query q = {.s = s, .err = err};
-    if (!store_query_open(&q, SELECT_RUNS " WHERE r.run_id = $1", "d",
-                          run_id)) {
+    if (!store_query_open(&q,
+                          SELECT_RUNS " WHERE r.run_id = $1"
+                                      " AND (t.owner = $2 OR $2 IS NULL)",
+                          "ds", run_id, store_viewer(s, NULL))) {
         return false;
     }
     bool found = store_query_next(&q);
@@ -486,6 +456,7 @@ bool store_runs_list(store_t *s, const struct store_runs_query *q,
 {
     check_magic(s, STORE_MAGIC);
     bool open = q->status != NULL && strcmp(q->status, "open") == 0;
+    const char *viewer = store_viewer(s, NULL);
     struct store_query rows = {.s = s, .err = err};
     bool ok =
         q->thread_id != NULL
@@ -494,16 +465,20 @@ bool store_runs_list(store_t *s, const struct store_runs_query *q,
                   SELECT_RUNS " WHERE r.thread_id = $1"
                               " AND ($2 IS NULL OR r.status = $2)"
                               " AND ($3 = 0 OR r.status IN " OPEN ")"
+                              " AND (t.owner = $4 OR $4 IS NULL)"
                               " ORDER BY r.created_at DESC,"
                               " r.run_id DESC",
-                  "dsi", q->thread_id, open ? NULL : q->status, (int64_t)open)
+                  "dsis", q->thread_id, open ? NULL : q->status, (int64_t)open,
+                  viewer)
             : store_query_open(&rows,
                                SELECT_RUNS
                                " WHERE ($1 IS NULL OR r.status = $1)"
                                " AND ($2 = 0 OR r.status IN " OPEN ")"
+                               " AND (t.owner = $3 OR $3 IS NULL)"
                                " ORDER BY r.created_at DESC,"
                                " r.run_id DESC",
-                               "si", open ? NULL : q->status, (int64_t)open);
+                               "sis", open ? NULL : q->status, (int64_t)open,
+                               viewer);
     *list = NULL;
     *n = 0;
     return ok ? collect(&rows, q, list, n) : store_query_close(&rows);

@@ -68,6 +68,8 @@ store_t *store_open(const struct store_conf *conf, struct err *err)
     s->remote = !s->owner && sql->one_writer;
     s->call = conf->call;
     s->call_self = conf->call_self;
+    s->item_ttl_us = conf->item_ttl_ms * 1000;
+    s->item_ttl_fixed = conf->item_ttl_fixed;
     const struct sql_conf inner = {
         .target = target, .owner = s->owner, .fsync = conf->fsync};
     if (!open_patiently(s, &inner, s->owner ? 0 : conf->wait_ms, err)) {
@@ -92,6 +94,36 @@ void store_destroy(store_t **p)
     s->magic = 0;
     free(s);
     *p = NULL;
+}
+
+/* ---- owners ---------------------------------------------------------------
+ */
+
+void store_act_as(store_t *s, const char *owner)
+{
+    check_magic(s, STORE_MAGIC);
+    bool fits = base_copy(s->acts_as, sizeof s->acts_as,
+                          owner == NULL ? "" : owner);
+    must(fits);
+}
+
+const char *store_viewer(const store_t *s, const char *asked)
+{
+    if (asked != NULL) {
+        return asked;
+    }
+    return s->acts_as[0] == '\0' ? NULL : s->acts_as;
+}
+
+bool store_sees(const store_t *s, const char *owner)
+{
+    return s->acts_as[0] == '\0' || strcmp(owner, s->acts_as) == 0 ||
+           strcmp(owner, STORE_EVERYBODY) == 0;
+}
+
+const char *store_maker(const store_t *s, const char *asked)
+{
+    return asked != NULL ? asked : s->acts_as;
 }
 
 bool store_ping(store_t *s, struct err *err)

@@ -12,9 +12,6 @@
  *   threads                  gateway: create, patch, delete, copy, set
  *                            ledger: status, values, interrupts, last_ms
  *   runs                     ledger (gateway: delete of an ended run)
- *   crons                    gateway (ledger: the tick, with its run)
- *   hooks                    ledger: made and completed; gateway: claimed, sent
- *   idempotency              gateway: claimed, expired; ledger: accepted
  *   events                   journal
  *   checkpoints blobs writes saver of the worker, fenced by its attempt
  *   items                    gateway, nodes
@@ -67,10 +64,23 @@ struct store_conf {
     int64_t wait_ms;     /* client: how long to wait for a ready database */
     store_call_fn *call; /* client; NULL: the handle can only read */
     void *call_self;
+    int64_t item_ttl_ms; /* of items put without one; 0: they stay */
+    bool item_ttl_fixed; /* reading an item does not lengthen its life */
 };
 
 store_t *store_open(const struct store_conf *conf, struct err *err) MUST_USE;
 void store_destroy(store_t **s);
+
+#define STORE_OWNER_MAX 128 /* bytes of an owner's name */
+#define STORE_EVERYBODY "*" /* the owner of system assistants */
+
+/*
+ * Through whose eyes the handle looks, until told otherwise: with an owner,
+ * what belongs to others is not found and not listed, and what is made is the
+ * owner's. NULL or "": everything is seen, and what is made is nobody's. Every
+ * read of a row by its id minds it; writes go by ids that were read before.
+ */
+void store_act_as(store_t *s, const char *owner);
 
 /* One trivial read (GET /ok?check_db=1). */
 MUST_USE bool store_ping(store_t *s, struct err *err);
@@ -123,7 +133,7 @@ bool store_contains(leat_view have, leat_view want);
 struct store_assistant {
     struct id assistant_id;
     char *graph_id;
-    char *owner; /* "" or NULL: everybody's */
+    char *owner; /* NULL going in: whom the handle acts as */
     char *name;
     char *description;    /* NULL: none */
     leat_value *metadata; /* objects; NULL going in: {} */
@@ -199,7 +209,8 @@ struct store_assistants_query {
     leat_view metadata;   /* containment; missing: any */
     const char *graph_id; /* NULL: any */
     const char *name;     /* part of the name, case ignored; NULL: any */
-    const char *owner;    /* NULL: any; else this owner's and everybody's */
+    const char *owner;    /* NULL: whom the handle acts as, or any; else this
+                             owner's and everybody's */
     const char *sort_by;  /* assistant_id graph_id name created_at
                              updated_at; NULL: created_at */
     bool ascending;
@@ -220,7 +231,7 @@ MUST_USE bool store_assistants_search(store_t *s,
 
 struct store_thread {
     struct id thread_id;
-    char *owner;          /* "" or NULL: none */
+    char *owner;          /* NULL going in: whom the handle acts as */
     char status[16];      /* idle busy interrupted error; "" going in: idle */
     leat_value *metadata; /* objects; NULL going in: {} */
     leat_value *config;
@@ -275,7 +286,7 @@ struct store_threads_query {
     leat_view metadata; /* containment; missing: any */
     leat_view values;
     const char *status;  /* NULL: any */
-    const char *owner;   /* NULL: any; else only this owner's */
+    const char *owner;   /* NULL: whom the handle acts as, or any */
     const char *sort_by; /* thread_id status created_at updated_at
                             state_updated_at; NULL: created_at */
     bool ascending;
@@ -321,21 +332,12 @@ struct store_run {
 void store_run_fini(struct store_run *r);
 void store_runs_free(struct store_run **list, size_t n);
 
-struct store_tick;
-struct store_key;
-/* What is written together with a run; each may be NULL. */
-struct store_run_more {
-    const char *webhook;           /* is told how the run ended */
-    const struct store_key *key;   /* ERR_CONFLICT: it is not this run's */
-    const struct store_tick *tick; /* ERR_CONFLICT: it made a run before */
-};
 /* What an insert does to the thread, beside making it busy and setting
  * metadata graph_id and assistant_id. */
 struct store_run_thread {
     bool make;         /* make it if it is not there (else NOT_FOUND) */
     const char *owner; /* of a thread made here; NULL: none */
     leat_view config;  /* merged as in store_threads_patch; missing: no */
-    const struct store_run_more *more; /* NULL: nothing */
 };
 struct store_run_inserted {
     bool inserted;   /* false: the run was there already, as it is */
@@ -376,7 +378,6 @@ struct store_run_end {
     const char *status; /* success error interrupted timeout ... */
     leat_view error;    /* missing or null: none */
     uint64_t last_seq;  /* 0: unchanged */
-    uint64_t ms;        /* first half of the last event's id; 0: unchanged */
     /* idle, interrupted, error or busy; "idle" becomes busy while other runs
      * of the thread are open. NULL or "": the thread is left alone. With
      * "error" the thread's error is the run's, with others it is cleared. */
@@ -420,135 +421,6 @@ MUST_USE bool store_runs_rollback(store_t *s, const struct id *run_id,
                                   bool busy, struct err *err);
 MUST_USE bool store_runs_delete(store_t *s, const struct id *run_id,
                                 struct err *err);
-
-/* ---- crons -------------------------------------------------------------- */
-
-struct store_cron {
-    struct id cron_id;
-    struct id assistant_id;
-    struct id thread_id; /* nil: each run makes a thread */
-    char *owner;         /* "" or NULL: none */
-    char *schedule;
-    char *timezone;     /* NULL: UTC */
-    char *on_completed; /* delete or keep; NULL: of a thread */
-    bool enabled;
-    int64_t version; /* out; going in, replace: the one that was read */
-    int64_t next_us; /* the tick that comes next; 0: none */
-    int64_t end_us;  /* no tick from then on; 0: no end */
-    int64_t created_us; /* 0 going in: now */
-    int64_t updated_us;
-    leat_value *metadata;
-    leat_value *payload; /* the body of the runs that it makes */
-};
-void store_cron_fini(struct store_cron *c);
-void store_crons_free(struct store_cron **list, size_t n);
-
-/* Gateway. Repeating it is true and changes nothing. */
-MUST_USE bool store_crons_create(store_t *s, const struct store_cron *c,
-                                 struct err *err);
-MUST_USE bool store_crons_get(store_t *s, const struct id *cron_id,
-                              struct store_cron *out, struct err *err);
-/* Gateway. Everything but assistant, thread, owner and creation as given.
- * ERR_CONFLICT when it was changed since it was read: read it again. */
-MUST_USE bool store_crons_replace(store_t *s, const struct store_cron *c,
-                                  struct err *err);
-MUST_USE bool store_crons_delete(store_t *s, const struct id *cron_id,
-                                 struct err *err);
-/*
- * A tick is over: `next_us` comes next. ERR_CONFLICT when the cron is not
- * waiting for `due_us` (any more). Ledger, with the run that the tick makes;
- * gateway, for a tick that makes none.
- */
-struct store_tick {
-    struct id cron_id;
-    int64_t due_us;
-    int64_t next_us;
-};
-MUST_USE bool store_crons_advance(store_t *s, const struct store_tick *t,
-                                  struct err *err);
-
-struct store_crons_query {
-    const char *owner;             /* NULL: any; else only this owner's */
-    const struct id *assistant_id; /* NULL: any */
-    const struct id *thread_id;    /* NULL: any */
-    const bool *enabled;           /* NULL: any */
-    leat_view metadata;            /* containment; missing: any */
-    const char *sort_by;           /* cron_id assistant_id thread_id
-                                      next_run_date end_time created_at
-                                      updated_at; NULL: created_at */
-    bool ascending;
-    size_t limit; /* 0: no rows, only the count */
-    size_t offset;
-};
-struct store_crons_page {
-    struct store_cron *list; /* freed with store_crons_free() */
-    size_t n;
-    size_t total; /* all that match */
-};
-MUST_USE bool store_crons_search(store_t *s, const struct store_crons_query *q,
-                                 struct store_crons_page *out, struct err *err);
-/* Enabled ones whose tick has come, the longest due first; at most `limit`. */
-MUST_USE bool store_crons_due(store_t *s, int64_t now_us, size_t limit,
-                              struct store_crons_page *out, struct err *err);
-
-/* ---- webhooks ----------------------------------------------------------- */
-
-/* What is still to be told, and where. */
-struct store_hook {
-    struct id run_id;
-    char *url;
-    int64_t tries;    /* before this one */
-    leat_value *body; /* the run as the API shows it, and how it ended */
-};
-void store_hooks_free(struct store_hook **list, size_t n);
-
-/*
- * The ledger makes a hook with its run and completes it with the run's end.
- * A gateway claims those that are due: they are its own until `until_us`.
- * `any`, without writing: is one due at all?
- */
-MUST_USE bool store_hooks_any(store_t *s, int64_t now_us, bool *any,
-                              struct err *err);
-struct store_hooks_claim {
-    int64_t now_us;
-    int64_t until_us;
-    size_t limit;
-};
-MUST_USE bool store_hooks_claim(store_t *s, const struct store_hooks_claim *c,
-                                struct store_hook **list, size_t *n,
-                                struct err *err);
-/* It was told, or never will be (`again_us` 0), or is to be tried again. */
-MUST_USE bool store_hooks_tried(store_t *s, const struct id *run_id,
-                                int64_t again_us, struct err *err);
-
-/* ---- Idempotency-Key ---------------------------------------------------- */
-
-struct store_key {
-    const char *owner; /* NULL or "": nobody's */
-    const char *key;
-};
-struct store_key_claim {
-    struct store_key key;
-    struct id run_id;       /* the run that the request would make */
-    const char *digest;     /* of what is asked for */
-    int64_t now_us;
-    int64_t expired_us;     /* keys from before then are forgotten */
-    int64_t abandoned_us;   /* of what began before then nothing comes */
-};
-struct store_key_owner {
-    bool fresh;         /* the run that was given is the key's */
-    bool same;          /* the digest is the one that the key has */
-    bool accepted;      /* the run was made */
-    struct id run_id;   /* the key's */
-    int64_t created_us; /* when it was claimed first */
-};
-/* Gateway. Gives the key to the run, or says whose it is. */
-MUST_USE bool store_keys_claim(store_t *s, const struct store_key_claim *c,
-                               struct store_key_owner *out, struct err *err);
-/* Gateway. The run was refused: the key is free unless it was accepted. */
-MUST_USE bool store_keys_release(store_t *s, const struct store_key *k,
-                                 const struct id *run_id, struct err *err);
-MUST_USE bool store_keys_expire(store_t *s, int64_t before_us, struct err *err);
 
 /* ---- events: the log, one row per run and flush ------------------------- */
 
@@ -705,24 +577,46 @@ leat_value *store_checkpoint_interrupts(const struct store_checkpoint *c);
 /* ---- items -------------------------------------------------------------- */
 
 struct store_item {
+    char *owner;
     leat_value *space; /* list of labels */
     char *key;
     leat_value *value;
     int64_t created_us;
     int64_t updated_us;
+    int64_t ttl_us;     /* 0: it does not expire */
+    int64_t expires_us; /* 0: never */
 };
 void store_item_fini(struct store_item *i);
 void store_items_free(struct store_item **list, size_t n);
 
-/* `space`: a non-empty list of labels, each non-empty and without "." (else
- * ERR_INVALID). Owner NULL or "": the items that belong to nobody. */
+/* Does a read count as a use, which begins the item's time to live anew? */
+enum store_refresh {
+    STORE_REFRESH_DEFAULT = 0, /* as the handle was opened */
+    STORE_REFRESH_YES,
+    STORE_REFRESH_NO,
+};
+
+/*
+ * `space`: a non-empty list of labels, each non-empty and without "." (else
+ * ERR_INVALID). `owner` "": nobody's items. NULL: the owner that the handle
+ * acts as; if that is none, put makes nobody's, the others mean nobody's item,
+ * or else the first owner's that has one.
+ */
 struct store_item_key {
     const char *owner;
     leat_view space;
     const char *key;
+    enum store_refresh refresh; /* of a get */
 };
+/* What stands for a namespace and a key before it is looked up: ERR_INVALID
+ * as every call gives it. */
+MUST_USE bool store_items_check_space(leat_view space, struct err *err);
+
+#define STORE_TTL_NONE (-1)
+/* `ttl_us` 0: as the handle was opened; STORE_TTL_NONE: it never expires. */
 MUST_USE bool store_items_put(store_t *s, const struct store_item_key *k,
-                              const leat_value *value, struct err *err);
+                              const leat_value *value, int64_t ttl_us,
+                              struct err *err);
 /* *found = false with true: there is none. */
 MUST_USE bool store_items_get(store_t *s, const struct store_item_key *k,
                               struct store_item *out, bool *found,
@@ -730,23 +624,37 @@ MUST_USE bool store_items_get(store_t *s, const struct store_item_key *k,
 /* Deleting what is not there is true. */
 MUST_USE bool store_items_delete(store_t *s, const struct store_item_key *k,
                                  struct err *err);
+/* Begins the time to live of those that have one anew. */
+MUST_USE bool store_items_refresh(store_t *s, const struct store_item *list,
+                                  size_t n, struct err *err);
+/* Vault. Deletes what has expired, at most 1,000; *n: how many. */
+MUST_USE bool store_items_sweep(store_t *s, int64_t now_us, size_t *n,
+                                struct err *err);
 
 struct store_items_query {
-    const char *owner; /* NULL or "": nobody's */
+    const char *owner; /* "": nobody's; NULL: the handle's, or all */
     leat_view prefix;  /* list of labels; missing or []: all */
-    bool (*match)(void *arg, leat_view value); /* NULL: all */
-    void *arg;
-    size_t limit; /* 0: all */
+    leat_view filter;  /* store/filter.h, checked; missing: all */
+    size_t limit;      /* 0: all */
     size_t offset;
+    enum store_refresh refresh;
 };
 /* Last updated first; freed with store_items_free(). */
 MUST_USE bool store_items_search(store_t *s, const struct store_items_query *q,
                                  struct store_item **list, size_t *n,
                                  struct err *err);
-/* All namespaces below the prefix, each once, in order: a list of lists. */
-MUST_USE bool store_items_spaces(store_t *s, const char *owner,
-                                 leat_view prefix, leat_value **spaces,
-                                 struct err *err);
+
+struct store_spaces_query {
+    const char *owner; /* as in a search */
+    leat_view prefix;  /* lists of labels, "*": any one; missing or []: all */
+    leat_view suffix;
+    size_t max_depth; /* cut to so many labels; 0: whole */
+    size_t limit;     /* 0: all */
+    size_t offset;
+};
+/* Each namespace once, in order: a list of lists. */
+MUST_USE bool store_items_spaces(store_t *s, const struct store_spaces_query *q,
+                                 leat_value **spaces, struct err *err);
 
 /* ---- tests and development ---------------------------------------------- */
 

@@ -22,7 +22,7 @@ static bool insert(store_t *s, const struct store_thread *t, bool *created,
             "INSERT INTO threads (" STORE_THREADS_COLUMNS ")"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
             " ON CONFLICT (thread_id) DO NOTHING",
-            "dssiiiioovov", &t->thread_id, t->owner == NULL ? "" : t->owner,
+            "dssiiiioovov", &t->thread_id, store_maker(s, t->owner),
             t->status[0] == '\0' ? "idle" : t->status, (int64_t)t->last_ms, now,
             t->updated_us == 0 ? now : t->updated_us,
             t->state_updated_us == 0 ? now : t->state_updated_us, t->metadata,
@@ -84,11 +84,12 @@ bool store_threads_get(store_t *s, const struct id *thread_id,
     if (found) {
         store_threads_read_row(&q, out);
     }
-    if (!store_query_close(&q)) {
+    bool ok = store_query_close(&q);
+    bool seen = ok && found && store_sees(s, out->owner);
+    if (!seen) {
         store_thread_fini(out);
-        return false;
     }
-    return found || no_thread(thread_id, err);
+    return seen || (ok && no_thread(thread_id, err));
 }
 
 bool store_threads_merge(store_t *s, const struct id *thread_id,
@@ -203,8 +204,6 @@ static bool delete_all(store_t *s, const struct id *thread_id, struct err *err)
 {
     if (!store_checkpoints_drop_thread(s, thread_id, err) ||
         !store_events_drop_thread(s, thread_id, err) ||
-        !store_hooks_drop_of_thread(s, thread_id, err) ||
-        !store_crons_drop_of_thread(s, thread_id, err) ||
         !store_query_run(s, err, "DELETE FROM runs WHERE thread_id = $1", "d",
                          thread_id) ||
         !store_query_run(s, err, "DELETE FROM threads WHERE thread_id = $1",

@@ -70,7 +70,8 @@ static bool find(store_t *s, const struct store_threads_query *q,
                    given(q->values) ? "state_values" : "NULL",
                    sort_column(q->sort_by), q->ascending ? "ASC" : "DESC");
     struct store_query row = {.s = s, .err = err};
-    bool ok = store_query_open(&row, sql, "ss", q->status, q->owner);
+    bool ok = store_query_open(&row, sql, "ss", q->status,
+                               store_viewer(s, q->owner));
     while (ok && store_query_next(&row)) {
         struct id id;
         if (matches(&row, q, &id)) {

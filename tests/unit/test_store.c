@@ -376,7 +376,7 @@ BOTH(store_truncate_empties_what_is_named)
 {
     OK(r, make_thread(r->s, 1, &r->err));
     struct store_item_key k = {.space = JV("[\"a\"]"), .key = "k"};
-    OK(r, store_items_put(r->s, &k, J("{}"), &r->err));
+    OK(r, store_items_put(r->s, &k, J("{}"), 0, &r->err));
     OK(r, store_truncate(r->s, STORE_THREADS, &r->err));
     EXPECT(!has_thread(r->s, 1));
     struct store_item item;

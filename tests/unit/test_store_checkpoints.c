@@ -437,7 +437,7 @@ TEST(store_ops_serve_reads)
                               "checkpoints");
     EXPECT_EQ(leat_count(list), 1);
     struct store_item_key k = {.space = JV("[\"s\"]"), .key = "k"};
-    OK(&r, store_items_put(r.s, &k, J("{\"v\":1}"), &r.err));
+    OK(&r, store_items_put(r.s, &k, J("{\"v\":1}"), 0, &r.err));
     leat_view item = leat_get(
         leat_view_of(ask(&r, "items_get", "{\"space\":[\"s\"],\"key\":\"k\"}")),
         "item");

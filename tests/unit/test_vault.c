@@ -2,6 +2,7 @@
 /* The vault's thread over TCP, as gateways and workers meet it. */
 #include "broker/vault.h"
 #include "common/log.h"
+#include "common/stat.h"
 #include "tests/unit/broker_rig.h"
 
 struct peer {
@@ -15,6 +16,7 @@ struct peer {
 static void start(struct peer *p)
 {
     broker_rig_init(&p->b);
+    broker_rig_set(&p->b, CONF_ITEM_SWEEP, "10ms");
     p->vault = brk_vault_new(&p->b.env, &p->b.err);
     EXPECT_MSG(p->vault != NULL, "%s", p->b.err.text);
     const struct link_spec spec = {.base = p->b.base,
@@ -199,4 +201,16 @@ TEST(vault_says_why_it_cannot_start)
     EXPECT(brk_vault_new(&b.env, &b.err) == NULL);
     EXPECT_HAS(b.err.text, "vault");
     broker_rig_fini(&b);
+}
+
+TEST(vault_sweeps_items_that_have_expired)
+{
+    struct peer p;
+    start(&p);
+    send_call(&p, 0, "items_put",
+              leat_hold(J("{\"space\":[\"a\"],\"key\":\"k\",\"value\":{},"
+                          "\"ttl_us\":1}")));
+    EXPECT_STR(receive(&p), "STORE_DONE");
+    EXPECT_SOON(stat_get(STAT_ITEMS_EXPIRED) == 1);
+    stop(&p);
 }
