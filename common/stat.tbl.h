@@ -76,6 +76,8 @@ STAT(VAULT_CALL, "leat_vault_call_seconds", "", HISTOGRAM, PROC_BROKER,
      "From a call's arrival at the vault to its answer.")
 STAT(ITEMS_EXPIRED, "leat_items_expired_total", "", COUNTER, PROC_BROKER,
      "Items deleted because their time to live had ended.")
+STAT(STORE_CONNECTS, "leat_store_connects_total", "", COUNTER, PROC_SERVERS,
+     "Connections made to PostgreSQL.")
 STAT(STORE_ERRORS, "leat_store_errors_total", "", COUNTER, PROC_SERVERS,
      "Calls to the store that failed.")
 /* Wire */

@@ -24,6 +24,7 @@ struct store {
     bool item_ttl_fixed;
     char acts_as[STORE_OWNER_MAX + 1]; /* "": sees everything */
     bool group;           /* between store_begin and store_commit */
+    uint64_t writes;      /* of the database when the group's call began */
     bool group_broken;    /* the database ended the group's transaction */
     struct err group_err; /* why */
 };
@@ -64,6 +65,8 @@ void store_read_end(store_t *s);
 struct store_query {
     store_t *s; /* these two are set by the user */
     struct err *err;
+    struct err unless; /* by users of guards: what a missing row means */
+    bool refused;      /* a guard's row is missing, and err says so */
     struct sql_stmt *stmt;
     bool failed;
 };
@@ -75,10 +78,25 @@ MUST_USE bool store_query_open(struct store_query *q, const char *sql,
 /* The next row; false at the end and on failure (close tells which). */
 MUST_USE bool store_query_next(struct store_query *q);
 MUST_USE bool store_query_close(struct store_query *q);
-/* Open, run to the end, close. store_query_changes(): rows changed. */
+/*
+ * Open, run to the end, close. A driver may send it on its way and tell of a
+ * failure later, at the commit at the latest. store_query_changes(): waits,
+ * then rows changed.
+ */
 MUST_USE bool store_query_run(store_t *s, struct err *err, const char *sql,
                               const char *types, ...);
 int64_t store_query_changes(const store_t *s);
+/* The same, but does not wait: *changes is filled in by the next settle. */
+MUST_USE bool store_query_send(struct store_query *q, int64_t *changes,
+                               const char *sql, const char *types, ...);
+MUST_USE bool store_query_settle(store_t *s, struct err *err);
+/*
+ * A statement that gives a row if it could do what it should (RETURNING 1);
+ * else q->unless is the error and q->refused is set. In a group begun with
+ * store_begin_fast() it may be the commit that tells.
+ */
+MUST_USE bool store_query_guard(struct store_query *q, const char *sql,
+                                const char *types, ...);
 /* All at once: the first column of the first row; *out is left as it is when
  * there is no row. store_query_number(STORE_QUERY(s, err), &n, ...) */
 MUST_USE bool store_query_number(struct store_query *q, int64_t *out,

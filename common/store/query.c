@@ -77,18 +77,25 @@ static void bind_one(store_t *s, struct sql_stmt *q, int n, char type,
     }
 }
 
-static bool openv(struct store_query *q, const char *sql, const char *types,
-                  va_list *ap)
+static bool open_text(struct store_query *q, const struct sql_text *text,
+                      va_list *ap)
 {
     q->stmt = NULL;
-    q->failed = !q->s->sql->prepare(q->s->db, sql, &q->stmt, q->err);
+    q->failed = !q->s->sql->prepare(q->s->db, text, &q->stmt, q->err);
     if (q->failed) {
         return false;
     }
-    for (int n = 0; types[n] != '\0'; n++) {
-        bind_one(q->s, q->stmt, n + 1, types[n], ap);
+    for (int n = 0; text->types[n] != '\0'; n++) {
+        bind_one(q->s, q->stmt, n + 1, text->types[n], ap);
     }
     return true;
+}
+
+static bool openv(struct store_query *q, const char *sql, const char *types,
+                  va_list *ap)
+{
+    const struct sql_text text = {.sql = sql, .types = types};
+    return open_text(q, &text, ap);
 }
 
 bool store_query_open(struct store_query *q, const char *sql, const char *types,
@@ -129,14 +136,44 @@ bool store_query_run(store_t *s, struct err *err, const char *sql,
     va_start(ap, types);
     bool ok = openv(&q, sql, types, &ap);
     va_end(ap);
-    while (ok && store_query_next(&q)) {
-    }
+    q.failed = !ok || !s->sql->run(q.stmt, NULL, err);
     return store_query_close(&q);
 }
 
 int64_t store_query_changes(const store_t *s)
 {
     return s->sql->changes(s->db);
+}
+
+bool store_query_send(struct store_query *q, int64_t *changes, const char *sql,
+                      const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    bool ok = openv(q, sql, types, &ap);
+    va_end(ap);
+    q->failed = !ok || !q->s->sql->run(q->stmt, changes, q->err);
+    return store_query_close(q);
+}
+
+bool store_query_settle(store_t *s, struct err *err)
+{
+    return s->sql->settle(s->db, err);
+}
+
+bool store_query_guard(struct store_query *q, const char *sql,
+                       const char *types, ...)
+{
+    must(q->unless.code != ERR_NONE);
+    const struct sql_text text = {.sql = sql, .types = types, .guard = true};
+    va_list ap;
+    va_start(ap, types);
+    bool ok = open_text(q, &text, &ap);
+    va_end(ap);
+    bool held = false;
+    q->failed = !ok || !q->s->sql->guard(q->stmt, &q->unless, &held, q->err);
+    q->refused = ok && q->failed && !held && q->err->code == q->unless.code;
+    return store_query_close(q);
 }
 
 bool store_query_number(struct store_query *q, int64_t *out, const char *sql,

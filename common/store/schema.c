@@ -37,7 +37,8 @@ _Static_assert(COUNT_OF(migrations) == STORE_SCHEMA_VERSION,
 static bool migrate(store_t *s, struct err *err)
 {
     int64_t version = 0;
-    if (!s->sql->version(s->db, &version, err)) {
+    if (!s->sql->lock_schema(s->db, err) ||
+        !s->sql->version(s->db, &version, err)) {
         return false;
     }
     for (; version < STORE_SCHEMA_VERSION; version++) {

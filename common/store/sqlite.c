@@ -24,6 +24,10 @@
 #define CACHE_MAX 256      /* statements kept; more are made anew */
 #define BUSY_WAIT_MS 10000 /* only for other processes */
 #define WAL_PAGES "4000"   /* between checkpoints into the file */
+/* Pages kept by a connection, in KiB; the system keeps the file itself. A
+ * gateway may have one for each of its threads. */
+#define CLIENT_CACHE "-1024"
+#define OWNER_CACHE "-8192"
 #define WAL_KEPT_BYTES "67108864"
 
 struct sql_stmt {
@@ -115,13 +119,16 @@ static bool set_up(struct sql_db *db, const struct sql_conf *conf,
          * owner. */
         (void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
                                 NULL);
-        return script(db, "PRAGMA query_only = 1", err);
+        return script(db,
+                      "PRAGMA query_only = 1;"
+                      "PRAGMA cache_size = " CLIENT_CACHE ";",
+                      err);
     }
     return script(db,
                   "PRAGMA journal_mode = WAL;"
                   "PRAGMA wal_autocheckpoint = " WAL_PAGES ";"
                   "PRAGMA journal_size_limit = " WAL_KEPT_BYTES ";"
-                  "PRAGMA cache_size = -16384;"
+                  "PRAGMA cache_size = " OWNER_CACHE ";"
                   "PRAGMA temp_store = MEMORY;",
                   err) &&
            script(db,
@@ -135,22 +142,23 @@ static void db_close(struct sql_db **p);
 static bool db_open(const struct sql_conf *conf, struct sql_db **out,
                     struct err *err)
 {
+    const char *path = strchr(conf->url, ':') + 1;
     *out = NULL;
-    if (conf->owner && !make_folders(conf->target, err)) {
+    if (conf->owner && !make_folders(path, err)) {
         return false;
     }
     struct sql_db *db = base_zalloc(sizeof *db);
     db->magic = SQLITE_DB_MAGIC;
-    db->path = base_strdup(conf->target);
+    db->path = base_strdup(path);
     db->lock_fd = -1;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
                 (conf->owner ? SQLITE_OPEN_CREATE : 0);
-    int code = sqlite3_open_v2(conf->target, &db->sqlite, flags, NULL);
+    int code = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
     must(db->sqlite != NULL);
-    bool ok = code == SQLITE_OK || failed(db, conf->target, err);
+    bool ok = code == SQLITE_OK || failed(db, path, err);
     ok = ok && set_up(db, conf, err);
     if (ok && conf->owner) {
-        db->writer = store_writer_get(conf->target, err);
+        db->writer = store_writer_get(path, err);
         ok = db->writer != NULL;
     }
     if (!ok) {
@@ -229,12 +237,28 @@ static struct sql_stmt **room(struct sql_db *db)
     return oldest;
 }
 
+/* Locks of rows are for databases with several writers. */
+static char *without_locks(const char *sql)
+{
+    static const char *const words[] = {" FOR UPDATE", " FOR SHARE"};
+    char *copy = base_strdup(sql);
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        for (char *at; (at = strstr(copy, words[i])) != NULL;) {
+            memset(at, ' ', strlen(words[i]));
+        }
+    }
+    return copy;
+}
+
 static struct sql_stmt *compile(struct sql_db *db, const char *sql,
                                 struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    if (sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT,
-                           &stmt, NULL) != SQLITE_OK) {
+    char *text = without_locks(sql);
+    int code = sqlite3_prepare_v3(db->sqlite, text, -1,
+                                  SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+    free(text);
+    if (code != SQLITE_OK) {
         (void)failed(db, sql, err);
         return NULL;
     }
@@ -252,14 +276,14 @@ static struct sql_stmt *compile(struct sql_db *db, const char *sql,
     return q;
 }
 
-static bool prepare(struct sql_db *db, const char *sql, struct sql_stmt **out,
-                    struct err *err)
+static bool prepare(struct sql_db *db, const struct sql_text *text,
+                    struct sql_stmt **out, struct err *err)
 {
     check_magic(db, SQLITE_DB_MAGIC);
-    uint64_t hash = hash_of(sql);
-    struct sql_stmt *q = find(db, sql, hash);
+    uint64_t hash = hash_of(text->sql);
+    struct sql_stmt *q = find(db, text->sql, hash);
     if (q == NULL) {
-        q = compile(db, sql, err);
+        q = compile(db, text->sql, err);
         if (q == NULL) {
             return false;
         }
@@ -322,6 +346,45 @@ static enum sql_step step(struct sql_stmt *q, struct err *err)
     return SQL_FAILED;
 }
 
+static int64_t changes(struct sql_db *db)
+{
+    return sqlite3_changes64(db->sqlite);
+}
+
+static bool run(struct sql_stmt *q, int64_t *changed, struct err *err)
+{
+    enum sql_step got;
+    while ((got = step(q, err)) == SQL_ROW) {
+    }
+    if (changed != NULL) {
+        *changed = changes(q->db);
+    }
+    return got == SQL_DONE;
+}
+
+static bool guard(struct sql_stmt *q, const struct err *unless, bool *held,
+                  struct err *err)
+{
+    enum sql_step got = step(q, err);
+    *held = got == SQL_ROW;
+    if (got == SQL_DONE) {
+        *err = *unless;
+    }
+    return got == SQL_ROW && run(q, NULL, err);
+}
+
+static bool settle(struct sql_db *db, struct err *err)
+{
+    (void)db; /* nothing is ever on its way */
+    (void)err;
+    return true;
+}
+
+static uint64_t writes(struct sql_db *db)
+{
+    return (uint64_t)sqlite3_total_changes64(db->sqlite);
+}
+
 static bool is_null(struct sql_stmt *q, int column)
 {
     return sqlite3_column_type(q->stmt, column) == SQLITE_NULL;
@@ -351,11 +414,6 @@ static void reset(struct sql_stmt *q)
     q->running = false;
 }
 
-static int64_t changes(struct sql_db *db)
-{
-    return sqlite3_changes64(db->sqlite);
-}
-
 /* ---- transactions ---------------------------------------------------------
  */
 
@@ -363,7 +421,7 @@ static int64_t changes(struct sql_db *db)
 static bool word(struct sql_db *db, const char *sql, struct err *err)
 {
     struct sql_stmt *q = NULL;
-    if (!prepare(db, sql, &q, err)) {
+    if (!prepare(db, &(struct sql_text){.sql = sql, .types = ""}, &q, err)) {
         return false;
     }
     bool ok = step(q, err) == SQL_DONE;
@@ -379,9 +437,9 @@ static void let_go(struct sql_db *db)
     }
 }
 
-static bool begin(struct sql_db *db, bool write, struct err *err)
+static bool begin(struct sql_db *db, enum sql_mode mode, struct err *err)
 {
-    if (!write) {
+    if (mode == SQL_READ) {
         return word(db, "BEGIN", err);
     }
     must(db->writer != NULL && !db->writing);
@@ -434,8 +492,9 @@ static void undo(struct sql_db *db)
     (void)word(db, "RELEASE call", &ignored);
 }
 
-static bool in_transaction(struct sql_db *db)
+static bool in_transaction(struct sql_db *db, struct err *err)
 {
+    (void)err; /* the statement that met it has told */
     return !sqlite3_get_autocommit(db->sqlite);
 }
 
@@ -446,7 +505,7 @@ static bool one_number(struct sql_db *db, const char *sql, int64_t *out,
                        struct err *err)
 {
     struct sql_stmt *q = NULL;
-    if (!prepare(db, sql, &q, err)) {
+    if (!prepare(db, &(struct sql_text){.sql = sql, .types = ""}, &q, err)) {
         return false;
     }
     enum sql_step got = step(q, err);
@@ -465,6 +524,13 @@ static bool version(struct sql_db *db, int64_t *out, struct err *err)
                                     "SELECT value FROM meta"
                                     " WHERE name = 'schema_version'",
                                     out, err));
+}
+
+/* A transaction that writes is the only one as it is. */
+static bool lock_schema(struct sql_db *db, struct err *err)
+{
+    (void)err;
+    return db->writing;
 }
 
 static bool lock(struct sql_db *db, bool *got, struct err *err)
@@ -503,8 +569,8 @@ static bool limit(struct sql_db *db, int64_t bytes, struct err *err)
 const struct sql_ops *store_sqlite_ops(void)
 {
     static const struct sql_ops ops = {
-        .scheme = "sqlite:",
         .one_writer = true,
+        .savepoints = true,
         .open = db_open,
         .close = db_close,
         .prepare = prepare,
@@ -513,12 +579,16 @@ const struct sql_ops *store_sqlite_ops(void)
         .bind_text = bind_text,
         .bind_bytes = bind_bytes,
         .step = step,
+        .run = run,
+        .guard = guard,
         .is_null = is_null,
         .get_int = get_int,
         .get_text = get_text,
         .get_bytes = get_bytes,
         .reset = reset,
+        .settle = settle,
         .changes = changes,
+        .writes = writes,
         .begin = begin,
         .commit = commit,
         .rollback = rollback,
@@ -526,6 +596,7 @@ const struct sql_ops *store_sqlite_ops(void)
         .release = release,
         .undo = undo,
         .in_transaction = in_transaction,
+        .lock_schema = lock_schema,
         .script = script,
         .version = version,
         .lock = lock,

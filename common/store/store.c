@@ -11,14 +11,20 @@
 
 #define OPEN_PAUSE_MS 20 /* between looks for a database that is not there */
 
-static const struct sql_ops *driver_of(const char *url, const char **target)
+static const struct sql_ops *driver_of(const char *url)
 {
-    const struct sql_ops *known[] = {store_sqlite_ops()};
+    const struct {
+        const char *scheme;
+        const struct sql_ops *sql;
+    } known[] = {
+        {"sqlite:", store_sqlite_ops()},
+        {"postgresql://", store_pg_ops()},
+        {"postgres://", store_pg_ops()},
+    };
     for (size_t i = 0; i < COUNT_OF(known); i++) {
-        size_t len = strlen(known[i]->scheme);
-        if (strncmp(url, known[i]->scheme, len) == 0 && url[len] != '\0') {
-            *target = url + len;
-            return known[i];
+        size_t len = strlen(known[i].scheme);
+        if (strncmp(url, known[i].scheme, len) == 0 && url[len] != '\0') {
+            return known[i].sql;
         }
     }
     return NULL;
@@ -55,24 +61,30 @@ static bool open_patiently(store_t *s, const struct sql_conf *conf,
 store_t *store_open(const struct store_conf *conf, struct err *err)
 {
     must(conf->url != NULL && err != NULL);
-    const char *target = NULL;
-    const struct sql_ops *sql = driver_of(conf->url, &target);
+    const struct sql_ops *sql = driver_of(conf->url);
     if (sql == NULL) {
-        err_set(err, ERR_INVALID, "the store is sqlite:PATH, not another");
+        err_set(err, ERR_INVALID,
+                "the store is sqlite:PATH or postgresql://USER@HOST/NAME");
         return NULL;
     }
     store_t *s = base_zalloc(sizeof *s);
     s->magic = STORE_MAGIC;
     s->sql = sql;
     s->owner = conf->role == STORE_OWNER;
-    s->remote = !s->owner && sql->one_writer;
+    s->remote = !s->owner && (sql->one_writer || conf->by_call);
     s->call = conf->call;
     s->call_self = conf->call_self;
     s->item_ttl_us = conf->item_ttl_ms * 1000;
     s->item_ttl_fixed = conf->item_ttl_fixed;
     const struct sql_conf inner = {
-        .target = target, .owner = s->owner, .fsync = conf->fsync};
-    if (!open_patiently(s, &inner, s->owner ? 0 : conf->wait_ms, err)) {
+        .url = conf->url,
+        .owner = s->owner,
+        .fsync = conf->fsync,
+        .epoch = conf->epoch,
+        .wait_ms = conf->wait_ms,
+        .connections = conf->connections,
+    };
+    if (!open_patiently(s, &inner, conf->wait_ms, err)) {
         store_destroy(&s);
     }
     return s;
@@ -169,16 +181,26 @@ bool store_epoch_raise(store_t *s, uint32_t *epoch, struct err *err)
 /* ---- groups ---------------------------------------------------------------
  */
 
-bool store_begin(store_t *s, struct err *err)
+static bool begin_group(store_t *s, enum sql_mode mode, struct err *err)
 {
     check_magic(s, STORE_MAGIC);
     must(!s->remote && !s->group);
-    if (!s->sql->begin(s->db, true, err)) {
+    if (!s->sql->begin(s->db, mode, err)) {
         return false;
     }
     s->group = true;
     s->group_broken = false;
     return true;
+}
+
+bool store_begin(store_t *s, struct err *err)
+{
+    return begin_group(s, SQL_WRITE, err);
+}
+
+bool store_begin_fast(store_t *s, struct err *err)
+{
+    return begin_group(s, SQL_WRITE_FAST, err);
 }
 
 bool store_commit(store_t *s, struct err *err)
@@ -209,38 +231,46 @@ bool store_write_begin(store_t *s, struct err *err)
     check_magic(s, STORE_MAGIC);
     must(!s->remote);
     if (!s->group) {
-        return s->sql->begin(s->db, true, err);
+        return s->sql->begin(s->db, SQL_WRITE, err);
     }
     if (s->group_broken) {
         return err_set(err, s->group_err.code, "%s", s->group_err.text);
     }
-    return s->sql->savepoint(s->db, err);
+    s->writes = s->sql->writes(s->db);
+    return !s->sql->savepoints || s->sql->savepoint(s->db, err);
 }
 
-/*
- * A database that runs out of room may roll the whole transaction back. What
- * would follow in the group would be written alone, so the group is over.
- */
-static void note_break(store_t *s, const struct err *err)
+static void break_group(store_t *s, const struct err *err)
 {
-    if (s->sql->in_transaction(s->db)) {
-        return;
-    }
     s->group_broken = true;
     (void)err_set(&s->group_err, err->code == ERR_NONE ? ERR_STORE : err->code,
                   "%s", err->text);
 }
 
+/*
+ * The call's writes are undone and the others of the group stand. A database
+ * may have rolled the whole transaction back, and one without savepoints
+ * cannot undo half a call: then the group is over, for what would follow
+ * would be written alone, or beside what should not be there.
+ */
+static void undo_call(store_t *s, struct err *err)
+{
+    if (!s->sql->in_transaction(s->db, err)) {
+        break_group(s, err);
+    } else if (s->sql->savepoints) {
+        s->sql->undo(s->db);
+    } else if (s->sql->writes(s->db) != s->writes) {
+        break_group(s, err);
+    }
+}
+
 static bool end_within_group(store_t *s, bool ok, struct err *err)
 {
-    if (ok) {
+    if (ok && s->sql->savepoints) {
         ok = s->sql->release(s->db, err);
     }
     if (!ok) {
-        note_break(s, err);
-    }
-    if (!ok && !s->group_broken) {
-        s->sql->undo(s->db);
+        undo_call(s, err);
     }
     return ok;
 }
@@ -251,6 +281,8 @@ bool store_write_end(store_t *s, bool ok, struct err *err)
         return end_within_group(s, ok, err);
     }
     if (!ok) {
+        /* What looked like a missing row may have been a lost connection. */
+        (void)s->sql->in_transaction(s->db, err);
         s->sql->rollback(s->db);
         return false;
     }
@@ -260,7 +292,7 @@ bool store_write_end(store_t *s, bool ok, struct err *err)
 bool store_read_begin(store_t *s, struct err *err)
 {
     check_magic(s, STORE_MAGIC);
-    return s->group || s->sql->begin(s->db, false, err);
+    return s->group || s->sql->begin(s->db, SQL_READ, err);
 }
 
 void store_read_end(store_t *s)

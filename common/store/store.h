@@ -60,12 +60,18 @@ typedef bool store_call_fn(void *self, const char *op, const leat_value *args,
 struct store_conf {
     const char *url; /* "sqlite:PATH" or "postgresql://..." */
     enum store_role role;
-    bool fsync;          /* owner: --commit fsync; false: os */
-    int64_t wait_ms;     /* client: how long to wait for a ready database */
-    store_call_fn *call; /* client; NULL: the handle can only read */
+    bool fsync;      /* owner: --commit fsync; false: os */
+    uint32_t epoch;  /* owner: the broker's; once a newer one is there, this
+                        handle's calls fail (PostgreSQL); 0: not looked at */
+    int64_t wait_ms; /* how long to wait for a ready database; clients on
+                        PostgreSQL: also each call for a connection */
+    unsigned connections; /* PostgreSQL: of all clients in this process that
+                             use this database; 0: 16 */
+    store_call_fn *call;  /* client on SQLite; NULL: it can only read */
     void *call_self;
     int64_t item_ttl_ms; /* of items put without one; 0: they stay */
     bool item_ttl_fixed; /* reading an item does not lengthen its life */
+    bool by_call; /* client: use `call` on PostgreSQL as well */
 };
 
 store_t *store_open(const struct store_conf *conf, struct err *err) MUST_USE;
@@ -100,6 +106,10 @@ MUST_USE bool store_epoch_raise(store_t *s, uint32_t *epoch, struct err *err);
  * fail as well, and so does the commit). Not for handles with a transport.
  */
 MUST_USE bool store_begin(store_t *s, struct err *err);
+/* The same with fewer waits on PostgreSQL: what a call would refuse may come
+ * to light at the commit, which then fails with it and has written nothing;
+ * the caller does its calls again, one by one. */
+MUST_USE bool store_begin_fast(store_t *s, struct err *err);
 MUST_USE bool store_commit(store_t *s, struct err *err);
 void store_rollback(store_t *s);
 

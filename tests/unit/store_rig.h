@@ -14,6 +14,7 @@
 #include "common/store/inner.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/harness.h"
+#include "tests/unit/store_kind.h"
 
 struct rig {
     store_t *owner;
@@ -43,7 +44,7 @@ static inline bool rig_call(void *self, const char *op, const leat_value *args,
 
 static inline void rig_url(char out[512])
 {
-    (void)snprintf(out, 512, "sqlite:%s/data/leat.db", test_dir());
+    (void)base_copy(out, 512, store_kind_url());
 }
 
 static inline store_t *rig_open(enum store_role role, struct rig *r)
@@ -51,8 +52,11 @@ static inline store_t *rig_open(enum store_role role, struct rig *r)
     char url[512];
     rig_url(url);
     struct err err = ERR_INIT;
-    const struct store_conf conf = {
-        .url = url, .role = role, .call = rig_call, .call_self = r};
+    const struct store_conf conf = {.url = url,
+                                    .role = role,
+                                    .call = rig_call,
+                                    .call_self = r,
+                                    .by_call = true};
     store_t *s = store_open(&conf, &err);
     EXPECT_MSG(s != NULL, "%s", err.text);
     return s;

@@ -278,6 +278,7 @@ TEST(journal_drops_old_logs_of_ended_runs)
 /* While the store refuses, events stay and are written when it takes them. */
 TEST(journal_keeps_events_through_a_failure)
 {
+    store_kind_only_sqlite();
     struct relay r;
     start(&r);
     log_level_set(LOG_LEVEL_OFF);

@@ -234,6 +234,7 @@ static void limit_files(rlim_t bytes)
 
 TEST(ledger_refuses_new_runs_and_keeps_ends_while_the_store_cannot_write)
 {
+    store_kind_only_sqlite();
     struct desk d;
     start(&d);
     (void)signal(SIGXFSZ, SIG_IGN);
@@ -264,6 +265,7 @@ TEST(ledger_refuses_new_runs_and_keeps_ends_while_the_store_cannot_write)
 
 TEST(ledger_ends_while_the_store_cannot_write)
 {
+    store_kind_only_sqlite();
     struct desk d;
     start(&d);
     (void)signal(SIGXFSZ, SIG_IGN);

@@ -28,6 +28,7 @@ static bool has_thread(store_t *s, unsigned n)
 
 TEST(store_open_makes_folders_and_schema)
 {
+    store_kind_only_sqlite();
     struct rig r;
     rig_init(&r, false);
     struct stat st;
@@ -234,6 +235,7 @@ static void set_limit(struct rig *r, int64_t bytes)
 
 TEST(store_full_fails_the_call_and_recovers)
 {
+    store_kind_only_sqlite();
     struct rig r;
     rig_init(&r, true);
     set_limit(&r, 300000);
@@ -256,6 +258,7 @@ TEST(store_full_fails_the_call_and_recovers)
  * and nothing after the break is written alone. */
 TEST(store_full_within_a_group)
 {
+    store_kind_only_sqlite();
     struct rig r;
     rig_init(&r, false);
     set_limit(&r, 300000);
@@ -293,6 +296,7 @@ static void limit_files(rlim_t bytes)
 
 TEST(store_full_when_the_disk_says_so)
 {
+    store_kind_only_sqlite();
     struct rig r;
     rig_init(&r, true);
     (void)signal(SIGXFSZ, SIG_IGN);

@@ -167,6 +167,7 @@ TEST(vault_fences_by_the_head)
 /* A call that cannot be stored fails; its neighbours and later ones do not. */
 TEST(vault_lives_on_when_the_store_fails)
 {
+    store_kind_only_sqlite();
     struct peer p;
     start(&p);
     log_level_set(LOG_LEVEL_OFF);
