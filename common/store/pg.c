@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/log.h"
 #include "common/store/pg_conn.h"
 
 #define PG_DB_MAGIC LEAT_MAGIC(0x5d8b0021)
@@ -103,6 +104,7 @@ static void leave(struct sql_db *db)
 }
 
 static void db_close(struct sql_db **p);
+static bool send_word(struct sql_db *db, const char *sql, struct err *err);
 
 static bool db_open(const struct sql_conf *conf, struct sql_db **out,
                     struct err *err)
@@ -127,11 +129,23 @@ static bool db_open(const struct sql_conf *conf, struct sql_db **out,
     return ok;
 }
 
+/* At once: the server notices the end of a session only later. */
+static void unlock(struct sql_db *db)
+{
+    struct err ignored = ERR_INIT;
+    if (db->locked &&
+        send_word(db, "SELECT pg_advisory_unlock_all()", &ignored)) {
+        bool done = store_pg_conn_sync(db->conn, &ignored);
+        log_debug("store.unlocked", "done=%d", done);
+    }
+}
+
 static void db_close(struct sql_db **p)
 {
     struct sql_db *db = *p;
     check_magic(db, PG_DB_MAGIC);
     must(db->uses == 0 && db->state == NO_TRANSACTION);
+    unlock(db);
     let_go(db);
     store_pg_pool_put(&db->pool);
     while (db->unused != NULL) {
