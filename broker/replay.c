@@ -51,6 +51,7 @@ struct replay_end {
     uint64_t last;
     bool ended;
     bool known;
+    struct id thread; /* nil: only the log in memory would tell */
 };
 
 static void send_end(struct relay *r, const struct replay *q,
@@ -61,7 +62,7 @@ static void send_end(struct relay *r, const struct replay *q,
         .epoch = r->env->epoch,
         .tag = q->tag,
         .run = q->run,
-        .thread = q->thread,
+        .thread = e->thread,
         .seq = e->last,
     };
     (void)link_send(r->gets, &q->to, &head,
@@ -86,6 +87,7 @@ static void send_ring(struct relay *r, struct replay *q,
         .last = log->next - 1,
         .ended = log->complete,
         .known = true,
+        .thread = log->thread,
     };
     send_end(r, q, &end);
 }

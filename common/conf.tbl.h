@@ -45,7 +45,11 @@ CONF(PIDS, "pids", "LEAT_PIDS", BOOL, "false", 0, 0, PROC_DEV, 0,
 
 /* Who may do what */
 CONF(API_KEY, "api-key", "LEAT_API_KEYS", LIST, "", 0, 10000, PROC_GATEWAY,
-     CONF_SECRET, "Key that clients must send; none given, none asked for.")
+     CONF_SECRET,
+     "Key that clients must send (KEY or KEY=OWNER); none, none asked for.")
+CONF(API_KEYS_FILE, "api-keys-file", "LEAT_API_KEYS_FILE", STRING, "", 0, 4096,
+     PROC_GATEWAY, 0,
+     "File of keys: a key's SHA-256 in hex and its owner per line.")
 CONF(ALLOW_TRUNCATE, "allow-truncate", "LEAT_ALLOW_TRUNCATE", BOOL, "false", 0,
      0, PROC_GATEWAY, 0, "Serve POST /internal/truncate.")
 CONF(CONFIGURABLE_HEADERS, "configurable-headers", "LEAT_CONFIGURABLE_HEADERS",
@@ -140,6 +144,8 @@ CONF(HTTP_THREADS, "http-threads", "LEAT_HTTP_THREADS", INT, "48", 2, 1024,
      PROC_GATEWAY, 0, "Threads that answer requests; streams need none.")
 CONF(MAX_STREAMS, "max-streams", "LEAT_MAX_STREAMS", INT, "50000", 1, 10000000,
      PROC_GATEWAY, 0, "Streams and waits open at a time.")
+CONF(KEY_STREAMS, "key-streams", "LEAT_KEY_STREAMS", INT, "10000", 1, 10000000,
+     PROC_GATEWAY, 0, "Streams and waits of one key open at a time.")
 CONF(STREAM_BYTES, "stream-bytes", "LEAT_STREAM_BYTES", BYTES, "8MiB", 4096,
      CONF_GIB(1), PROC_GATEWAY, 0, "Bytes that wait for one reader.")
 CONF(STREAM_STALL, "stream-stall", "LEAT_STREAM_STALL", DURATION, "30s",

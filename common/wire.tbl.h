@@ -187,7 +187,8 @@ WIRE_MSG(45, REPLAY_EVENTS, WIRE_R, WIRE_G, WIRE_RAW,
          "body's values are counted by reading it; head: tag, run, thread, "
          "attempt, seq, ms")
 WIRE_MSG(46, REPLAY_END, WIRE_R, WIRE_G, WIRE_MAP,
-         "That was all there is now; head: tag, run, seq = the last one known")
+         "That was all there is now; head: tag, run, thread (as the events in "
+         "memory have it; none if there are none), seq = the last one known")
 WIRE_FIELD(REPLAY_END, "first", WIRE_INT, true,
            "the first that is still kept; above the wanted one: a gap")
 WIRE_FIELD(REPLAY_END, "ended", WIRE_BOOL, true, "the log has its `end`")

@@ -14,12 +14,14 @@
 
 struct gw_stores;
 struct gw_clerk;
+struct gw_auth;
 
 struct gw_app {
     const conf_t *conf;
     hub_t *hub;
     struct gw_stores *stores;
     struct gw_clerk *clerk;
+    struct gw_auth *auth;
     atomic_bool draining;
     atomic_int kept_threads; /* HTTP threads that serve a stream themselves */
     int64_t started_us;

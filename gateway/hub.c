@@ -367,9 +367,7 @@ bool gw_hub_find(hub_t *hub, const struct id *run, struct id *thread,
     leat_view body = leat_view_of(answer.body);
     bool known =
         answer.body == NULL || leat_bool(leat_get(body, "known"), false);
-    if (!id_is_nil(&answer.head.thread)) {
-        *thread = answer.head.thread;
-    }
+    *thread = answer.head.thread;
     leat_drop(answer.body);
     return known || err_set(err, ERR_NOT_FOUND, "Run not found");
 }

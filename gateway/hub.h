@@ -47,8 +47,9 @@ MUST_USE bool gw_hub_ask(hub_t *hub, const struct gw_ask *ask,
                          struct gw_answer *answer, struct err *err);
 
 /*
- * Is there a log of this run? Gives the thread it belongs to. For runs that
- * are not in the store; ERR_NOT_FOUND when nobody knows it.
+ * Is there a log of this run, probably of this thread? Gives the thread that
+ * it belongs to for certain, or nil. For runs that are not in the store;
+ * ERR_NOT_FOUND when nobody knows it.
  */
 MUST_USE bool gw_hub_find(hub_t *hub, const struct id *run, struct id *thread,
                           struct err *err);

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "gateway/app.h"
+#include "gateway/auth.h"
 #include "gateway/clerk.h"
 #include "gateway/server.h"
 #include "gateway/stores.h"
@@ -41,7 +42,8 @@ static void wait_for_term(void)
 
 static bool start(struct gw_app *app, gw_server_t **server, struct err *err)
 {
-    app->clerk = gw_clerk_new(err);
+    app->auth = gw_auth_new(app->conf, err);
+    app->clerk = app->auth == NULL ? NULL : gw_clerk_new(err);
     if (app->clerk == NULL) {
         return false;
     }
@@ -71,6 +73,7 @@ static void stop(struct gw_app *app, gw_server_t **server)
     gw_hub_destroy(&app->hub);
     gw_stores_destroy(&app->stores);
     gw_clerk_destroy(&app->clerk);
+    gw_auth_destroy(&app->auth);
 }
 
 static void serve(struct gw_app *app, const gw_server_t *server)

@@ -18,7 +18,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "gateway/auth.h"
+#include "gateway/cors.h"
 #include "gateway/gate.h"
 #include "gateway/reply.h"
 #include "gateway/stores.h"
@@ -374,7 +374,7 @@ void gw_req_add_header(struct gw_req *r, const char *name, const char *fmt, ...)
 
 static bool put_cors(const struct gw_req *r, struct buf *out)
 {
-    return gw_auth_cors(r->app->conf, gw_req_header(r, "origin"), out);
+    return gw_cors_answer(r->app->conf, gw_req_header(r, "origin"), out);
 }
 
 /* The headers of every answer and those added to this one. */

@@ -7,6 +7,7 @@
 #define GATEWAY_REQ_H
 
 #include "gateway/app.h"
+#include "gateway/auth.h"
 #include "gateway/route.h"
 
 struct mg_connection;
@@ -16,7 +17,8 @@ struct gw_req {
     struct mg_connection *conn;
     const struct gw_route *route;
     struct gw_path path;
-    const char *owner;      /* "" : sees everything */
+    struct gw_caller *caller; /* who asks; NULL before it is known */
+    const char *owner;      /* the caller's; "": sees everything */
     leat_value *body;       /* of routes with GW_JSON; else NULL */
     store_t *store;         /* taken by gw_req_store() */
     int noted_fd;           /* handover.h */

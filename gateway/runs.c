@@ -89,8 +89,7 @@ static bool find_target(struct gw_req *r, struct target *t, struct err *err)
     if (err->code != ERR_NOT_FOUND || !t->stateless) {
         return false;
     }
-    t->thread_id = gw_submit_thread_of(&t->run_id);
-    return gw_hub_find(r->app->hub, &t->run_id, &t->thread_id, err);
+    return gw_submit_find(r, &t->run_id, &t->thread_id, err);
 }
 
 /* ---- long answers ------------------------------------------------------ */
@@ -104,6 +103,7 @@ static struct gw_stream *new_reader(const struct gw_req *r,
     s->thread = t->thread_id;
     s->stored = t->stored;
     s->opened_us = r->started_us;
+    gw_stream_count(s, &r->caller->streams);
     return s;
 }
 

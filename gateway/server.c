@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/stat.h"
 #include "gateway/auth.h"
+#include "gateway/cors.h"
 #include "gateway/gate.h"
 #include "gateway/handlers.h"
 #include "gateway/handover.h"
@@ -38,6 +39,11 @@ bool gw_server_has_room(const struct gw_req *r, struct err *err)
     const conf_t *conf = r->app->conf;
     if (stat_get(STAT_OPEN_STREAMS) >= conf_int(conf, CONF_MAX_STREAMS)) {
         return err_set(err, ERR_UNAVAILABLE, "too many streams are open");
+    }
+    if (r->caller->known &&
+        atomic_load(&r->caller->streams) >= conf_int(conf, CONF_KEY_STREAMS)) {
+        return err_set(err, ERR_LIMIT,
+                       "this key has too many streams open (--key-streams)");
     }
     int64_t most = conf_int(conf, CONF_HTTP_THREADS) / 2;
     if (!gw_handover_works() && atomic_load(&r->app->kept_threads) >= most) {
@@ -117,11 +123,16 @@ static bool find_route(struct gw_req *r, struct err *err)
     return false;
 }
 
-static bool may_ask(const struct gw_req *r, struct err *err)
+static bool may_ask(struct gw_req *r, struct err *err)
 {
-    return (r->route->flags & GW_OPEN) != 0 ||
-           gw_auth_check(r->app->conf, gw_req_header(r, "x-api-key"),
-                         gw_req_header(r, "authorization"), err);
+    r->caller = (r->route->flags & GW_OPEN) != 0
+                    ? gw_auth_anybody(r->app->auth)
+                    : gw_auth_check(r->app->auth, gw_req_header(r, "x-api-key"),
+                                    gw_req_header(r, "authorization"), err);
+    if (r->caller != NULL) {
+        r->owner = r->caller->owner;
+    }
+    return r->caller != NULL;
 }
 
 static bool serve(struct gw_req *r, struct err *err)
@@ -130,7 +141,7 @@ static bool serve(struct gw_req *r, struct err *err)
         return err_set(err, ERR_UNAVAILABLE, "the gateway is stopping");
     }
     if (strcmp(gw_req_method(r), "OPTIONS") == 0) {
-        must(gw_auth_preflight(
+        must(gw_cors_preflight(
             gw_req_header(r, "access-control-request-headers"), &r->headers));
         return gw_req_reply(r, 204, NULL, NULL, 0);
     }

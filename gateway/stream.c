@@ -47,6 +47,14 @@ struct gw_stream *gw_stream_new(enum gw_stream_kind kind)
     return s;
 }
 
+void gw_stream_count(struct gw_stream *s, atomic_int *open)
+{
+    check_magic(s, STREAM_MAGIC);
+    must(s->open == NULL);
+    s->open = open;
+    atomic_fetch_add(open, 1);
+}
+
 static void drop_oldest(struct gw_stream *s)
 {
     struct gw_out *o = s->out;
@@ -75,6 +83,9 @@ void gw_stream_destroy(struct gw_stream **p)
     gw_chunk_drop(&s->last_words);
     gw_chunk_drop(&s->head);
     free(s->headers);
+    if (s->open != NULL) {
+        atomic_fetch_sub(s->open, 1);
+    }
     if (s->fd >= 0) {
         (void)close(s->fd);
     }

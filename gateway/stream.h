@@ -9,6 +9,8 @@
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H
 
+#include <stdatomic.h>
+
 #include "common/id.h"
 #include "gateway/chunk.h"
 #include "gateway/sse.h"
@@ -65,6 +67,7 @@ struct gw_stream {
     size_t out_bytes;
     size_t out_sent;             /* of the oldest chunk */
     bool held;                  /* its run is not committed: write nothing */
+    atomic_int *open;           /* where it is counted; NULL: nowhere */
     uint32_t call_tag;          /* of that run's submit; 0: none */
     struct gw_chunk *head;      /* held: the response head; NULL once written */
     char *headers;              /* held: of an error in its place */
@@ -72,6 +75,8 @@ struct gw_stream {
 };
 
 struct gw_stream *gw_stream_new(enum gw_stream_kind kind) MUST_USE;
+/* Counts the stream there for as long as it lives. */
+void gw_stream_count(struct gw_stream *s, atomic_int *open);
 /* Closes the socket, without a last chunk if it had not been written. */
 void gw_stream_destroy(struct gw_stream **s);
 void gw_stream_move(struct gw_stream *s, enum gw_stream_state to);

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,10 +18,26 @@
 
 #define NAME_MAX_LEN 128
 
-struct id gw_submit_thread_of(const struct id *run)
+struct id gw_submit_thread_of(const struct id *run, const char *owner)
 {
-    static const char name[] = "thread";
-    return id_uuid5(run, name, sizeof(name) - 1);
+    char name[STORE_OWNER_MAX + 16];
+    int n = snprintf(name, sizeof(name), "thread%s%s",
+                     *owner == '\0' ? "" : " of ", owner);
+    must(n > 0 && (size_t)n < sizeof(name));
+    return id_uuid5(run, name, (size_t)n);
+}
+
+bool gw_submit_find(struct gw_req *r, const struct id *run, struct id *thread,
+                    struct err *err)
+{
+    struct id mine = gw_submit_thread_of(run, r->owner);
+    struct id found = mine;
+    if (!gw_hub_find(r->app->hub, run, &found, err)) {
+        return false;
+    }
+    *thread = id_is_nil(&found) ? mine : found;
+    return *r->owner == '\0' || id_eq(&found, &mine) ||
+           err_set(err, ERR_NOT_FOUND, "Run not found");
 }
 
 /* ---- headers that become part of the run ------------------------------- */
@@ -78,7 +95,7 @@ static bool find_thread(struct gw_req *r, struct gw_submit *s,
     *t = (struct store_thread){.status = ""};
     if (s->stateless) {
         s->make_thread = true;
-        s->thread_id = gw_submit_thread_of(&s->run_id);
+        s->thread_id = gw_submit_thread_of(&s->run_id, r->owner);
         return true;
     }
     if (store_threads_get(r->store, &s->thread_id, t, err)) {
@@ -88,7 +105,12 @@ static bool find_thread(struct gw_req *r, struct gw_submit *s,
     if (err->code != ERR_NOT_FOUND) {
         return false;
     }
-    if (!s->spec.make_thread) {
+    bool taken = false; /* by another owner */
+    if (s->spec.make_thread && *r->owner != '\0' &&
+        !store_threads_taken(r->store, &s->thread_id, &taken, err)) {
+        return false;
+    }
+    if (!s->spec.make_thread || taken) {
         return err_set(err, ERR_NOT_FOUND, "Thread with ID %s not found",
                        ID_TEXT(&s->thread_id));
     }

@@ -39,7 +39,12 @@ MUST_USE bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
 /* Also after a failed prepare. */
 void gw_submit_fini(struct gw_submit *s);
 
-/* The thread of a stateless run: every gateway knows it from the run's id. */
-struct id gw_submit_thread_of(const struct id *run);
+/* The thread of a run that lives in memory only; ERR_NOT_FOUND when nobody
+ * knows it, or it is another owner's. */
+MUST_USE bool gw_submit_find(struct gw_req *r, const struct id *run,
+                             struct id *thread, struct err *err);
+/* The thread of a stateless run. Every gateway knows it from the run's id and
+ * its owner; whoever names another owner names another thread. */
+struct id gw_submit_thread_of(const struct id *run, const char *owner);
 
 #endif

@@ -50,15 +50,40 @@ static bool insert_row(store_t *s, const struct store_run *r, struct err *err)
         r->kwargs);
 }
 
+static bool no_thread(const struct store_run *r, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "no thread %s", ID_TEXT(&r->thread_id));
+}
+
+/* *last_ms as it is; unchanged when there is no such thread. Another owner's
+ * is as good as none, but cannot be made. */
+static bool look_at_thread(store_t *s, const struct store_run *r,
+                           const char *owner, int64_t *last_ms,
+                           struct err *err)
+{
+    bool foreign = false;
+    struct store_query q = {.s = s, .err = err};
+    if (store_query_open(&q,
+                         "SELECT last_ms, owner FROM threads"
+                         " WHERE thread_id = $1",
+                         "d", &r->thread_id) &&
+        store_query_next(&q)) {
+        char *theirs = store_query_text(&q, 1);
+        *last_ms = store_query_int(&q, 0);
+        foreign = owner[0] != '\0' && strcmp(owner, theirs) != 0;
+        free(theirs);
+    }
+    return store_query_close(&q) && (!foreign || no_thread(r, err));
+}
+
 /* The thread as it is: its last_ms; made when asked for. */
 static bool need_thread(store_t *s, const struct store_run *r,
                         const struct store_run_thread *t,
                         struct store_run_inserted *out, struct err *err)
 {
     int64_t last_ms = -1;
-    if (!store_query_number(STORE_QUERY(s, err), &last_ms,
-                            "SELECT last_ms FROM threads WHERE thread_id = $1",
-                            "d", &r->thread_id)) {
+    const char *owner = t->owner == NULL ? "" : t->owner;
+    if (!look_at_thread(s, r, owner, &last_ms, err)) {
         return false;
     }
     if (last_ms >= 0) {
@@ -66,15 +91,14 @@ static bool need_thread(store_t *s, const struct store_run *r,
         return true;
     }
     if (!t->make) {
-        return err_set(err, ERR_NOT_FOUND, "no thread %s",
-                       ID_TEXT(&r->thread_id));
+        return no_thread(r, err);
     }
     int64_t now = r->created_us == 0 ? clock_wall_us() : r->created_us;
     return store_query_run(
         s, err,
         "INSERT INTO threads (" STORE_THREADS_COLUMNS ")"
         " VALUES ($1, $2, 'idle', 0, $3, $3, $3, $4, $4, NULL, $4, NULL)",
-        "dsio", &r->thread_id, t->owner == NULL ? "" : t->owner, now, NULL);
+        "dsio", &r->thread_id, owner, now, NULL);
 }
 
 static bool tell_thread(store_t *s, const struct store_run *r,

@@ -261,6 +261,9 @@ MUST_USE bool store_threads_create(store_t *s, const struct store_thread *t,
                                    bool *created, struct err *err);
 MUST_USE bool store_threads_get(store_t *s, const struct id *thread_id,
                                 struct store_thread *out, struct err *err);
+/* Is the id in use, whoever's thread it is? */
+MUST_USE bool store_threads_taken(store_t *s, const struct id *thread_id,
+                                  bool *taken, struct err *err);
 /* Merges the keys of `metadata` (missing: none) over the thread's own, and
  * those of `config`, its "configurable" key by key. */
 MUST_USE bool store_threads_patch(store_t *s, const struct id *thread_id,
@@ -346,7 +349,8 @@ void store_runs_free(struct store_run **list, size_t n);
  * metadata graph_id and assistant_id. */
 struct store_run_thread {
     bool make;         /* make it if it is not there (else NOT_FOUND) */
-    const char *owner; /* of a thread made here; NULL: none */
+    const char *owner; /* of the thread, which must not be another's; NULL:
+                          whoever's, and nobody's if it is made */
     leat_view config;  /* merged as in store_threads_patch; missing: no */
 };
 struct store_run_inserted {

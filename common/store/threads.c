@@ -92,6 +92,18 @@ bool store_threads_get(store_t *s, const struct id *thread_id,
     return seen || (ok && no_thread(thread_id, err));
 }
 
+bool store_threads_taken(store_t *s, const struct id *thread_id, bool *taken,
+                         struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    int64_t n = 0;
+    bool ok = store_query_number(
+        STORE_QUERY(s, err), &n,
+        "SELECT COUNT(*) FROM threads WHERE thread_id = $1", "d", thread_id);
+    *taken = n > 0;
+    return ok;
+}
+
 bool store_threads_merge(store_t *s, const struct id *thread_id,
                          leat_view metadata, leat_view config, struct err *err)
 {

@@ -23,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/link.h"
+#include "gateway/auth.h"
 #include "gateway/clerk.h"
 #include "gateway/stores.h"
 #include "tests/harness/harness.h"
@@ -394,6 +395,8 @@ struct rig *rig_start(int first_option, ...)
     va_end(ap);
     start_broker(url);
     rig.app.conf = rig.conf;
+    rig.app.auth = gw_auth_new(rig.conf, &err);
+    EXPECT_MSG(rig.app.auth != NULL, "%s", err.text);
     rig.app.clerk = gw_clerk_new(&err);
     EXPECT_MSG(rig.app.clerk != NULL, "%s", err.text);
     struct gw_hub_notes notes = {.self = rig.app.clerk,
@@ -418,6 +421,7 @@ void rig_stop(struct rig *r)
     gw_hub_destroy(&r->app.hub);
     gw_stores_destroy(&r->app.stores);
     gw_clerk_destroy(&r->app.clerk);
+    gw_auth_destroy(&r->app.auth);
     atomic_store(&r->stop, true);
     EXPECT_EQ(pthread_join(thread, NULL), 0);
     link_destroy(&desk);
