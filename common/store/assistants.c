@@ -103,6 +103,7 @@ static bool delete_row(store_t *s, const struct id *assistant_id,
                          "DELETE FROM assistant_versions"
                          " WHERE assistant_id = $1",
                          "d", assistant_id) ||
+        !store_crons_drop_of_assistant(s, assistant_id, err) ||
         !store_query_run(s, err,
                          "DELETE FROM assistants WHERE assistant_id = $1", "d",
                          assistant_id)) {

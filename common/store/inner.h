@@ -154,6 +154,28 @@ MUST_USE bool store_events_drop(store_t *s, const struct id *run_id,
                                 uint64_t *freed, struct err *err);
 MUST_USE bool store_events_drop_thread(store_t *s, const struct id *thread_id,
                                        struct err *err);
+/* crons.c: the tick that makes a run; crons go with what they belong to */
+MUST_USE bool store_crons_tick(store_t *s, const struct store_tick *t,
+                               struct err *err);
+MUST_USE bool store_crons_drop_of_thread(store_t *s, const struct id *thread_id,
+                                         struct err *err);
+MUST_USE bool store_crons_drop_of_assistant(store_t *s,
+                                            const struct id *assistant_id,
+                                            struct err *err);
+/* hooks.c: made with the run, complete when it has ended, gone with it before
+ * that. `end`: how it ended, or NULL for a run that is taken back. */
+MUST_USE bool store_hooks_make(store_t *s, const struct id *run_id,
+                               const char *url, struct err *err);
+MUST_USE bool store_hooks_complete(store_t *s, const struct id *run_id,
+                                   const struct store_run_end *end,
+                                   struct err *err);
+MUST_USE bool store_hooks_drop(store_t *s, const struct id *run_id,
+                               struct err *err);
+MUST_USE bool store_hooks_drop_of_thread(store_t *s, const struct id *thread_id,
+                                         struct err *err);
+/* keys.c: the key's run is made. */
+MUST_USE bool store_keys_accept(store_t *s, const struct store_key *k,
+                                const struct id *run_id, struct err *err);
 /* ---- schema.c -------------------------------------------------------------
  */
 
@@ -215,6 +237,22 @@ bool store_remote_items_refresh(store_t *s, const struct store_item *list,
                                 size_t n, struct err *err);
 bool store_remote_items_delete(store_t *s, const struct store_item_key *k,
                                struct err *err);
+bool store_remote_crons_put(store_t *s, const char *op,
+                            const struct store_cron *c, struct err *err);
+bool store_remote_crons_delete(store_t *s, const struct id *cron_id,
+                               struct err *err);
+bool store_remote_crons_advance(store_t *s, const struct store_tick *t,
+                                struct err *err);
+bool store_remote_hooks_claim(store_t *s, const struct store_hooks_claim *c,
+                              struct store_hook **list, size_t *n,
+                              struct err *err);
+bool store_remote_hooks_tried(store_t *s, const struct id *run_id,
+                              int64_t again_us, struct err *err);
+bool store_remote_keys_claim(store_t *s, const struct store_key_claim *c,
+                             struct store_key_owner *out, struct err *err);
+bool store_remote_keys_release(store_t *s, const struct store_key *k,
+                               const struct id *run_id, struct err *err);
+bool store_remote_keys_expire(store_t *s, int64_t before_us, struct err *err);
 bool store_remote_truncate(store_t *s, unsigned what, struct err *err);
 
 #endif

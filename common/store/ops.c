@@ -241,6 +241,135 @@ static bool op_runs_delete(struct op *o)
     return need_id(o, "run_id", &id) && store_runs_delete(o->s, &id, o->err);
 }
 
+/* ---- crons, webhooks, keys ------------------------------------------------
+ */
+
+static bool need_cron(struct op *o, struct store_cron *c)
+{
+    *c = (struct store_cron){
+        .owner = text(o, "owner"),
+        .timezone = text(o, "timezone"),
+        .on_completed = text(o, "on_completed"),
+        .enabled = leat_bool(leat_get(o->args, "enabled"), false),
+        .version = number(o, "version"),
+        .next_us = number(o, "next_us"),
+        .end_us = number(o, "end_us"),
+        .created_us = number(o, "created_us"),
+        .metadata = value(o, "metadata"),
+        .payload = value(o, "payload"),
+    };
+    return need_id(o, "cron_id", &c->cron_id) &&
+           need_id(o, "assistant_id", &c->assistant_id) &&
+           need_id(o, "thread_id", &c->thread_id) &&
+           need_text(o, "schedule", &c->schedule);
+}
+
+static bool op_crons_create(struct op *o)
+{
+    struct store_cron c;
+    return need_cron(o, &c) && store_crons_create(o->s, &c, o->err);
+}
+
+static bool op_crons_replace(struct op *o)
+{
+    struct store_cron c;
+    return need_cron(o, &c) && store_crons_replace(o->s, &c, o->err);
+}
+
+static bool op_crons_delete(struct op *o)
+{
+    struct id id;
+    return need_id(o, "cron_id", &id) && store_crons_delete(o->s, &id, o->err);
+}
+
+static bool op_crons_advance(struct op *o)
+{
+    struct store_tick t = {.due_us = number(o, "due_us"),
+                           .next_us = number(o, "next_us")};
+    return need_id(o, "cron_id", &t.cron_id) &&
+           (t.due_us > 0 || bad(o, "due_us")) &&
+           (t.next_us >= 0 || bad(o, "next_us")) &&
+           store_crons_advance(o->s, &t, o->err);
+}
+
+static bool op_hooks_claim(struct op *o)
+{
+    const struct store_hooks_claim c = {.now_us = number(o, "now_us"),
+                                        .until_us = number(o, "until_us"),
+                                        .limit = size(o, "limit")};
+    struct store_hook *list = NULL;
+    size_t n = 0;
+    if (c.limit == 0) {
+        return bad(o, "limit");
+    }
+    if (!store_hooks_claim(o->s, &c, &list, &n, o->err)) {
+        return false;
+    }
+    leat_value **items = base_zalloc((n + 1) * sizeof *items);
+    for (size_t i = 0; i < n; i++) {
+        items[i] = leat_pack("{s:s,s:s,s:I,s:W}", "run_id",
+                             ID_TEXT(&list[i].run_id), "url", list[i].url,
+                             "tries", list[i].tries, "body", list[i].body);
+    }
+    *o->result = leat_pack("{s:V}", "hooks", leat_new_list(n, items));
+    free(items);
+    store_hooks_free(&list, n);
+    return true;
+}
+
+static bool op_hooks_tried(struct op *o)
+{
+    struct id id;
+    return need_id(o, "run_id", &id) &&
+           store_hooks_tried(o->s, &id, number(o, "again_us"), o->err);
+}
+
+static bool need_key(struct op *o, struct store_key *k)
+{
+    char *key = NULL;
+    k->owner = text(o, "owner");
+    bool ok = need_text(o, "key", &key);
+    k->key = key;
+    return ok;
+}
+
+static bool op_keys_claim(struct op *o)
+{
+    char *digest = NULL;
+    struct store_key_owner out;
+    struct store_key_claim c = {.now_us = number(o, "now_us"),
+                                .expired_us = number(o, "expired_us"),
+                                .abandoned_us = number(o, "abandoned_us")};
+    if (!need_key(o, &c.key) || !need_id(o, "run_id", &c.run_id) ||
+        !need_text(o, "digest", &digest)) {
+        return false;
+    }
+    c.digest = digest;
+    if (!store_keys_claim(o->s, &c, &out, o->err)) {
+        return false;
+    }
+    *o->result = leat_pack("{s:b,s:b,s:b,s:s,s:I}", "fresh", (int)out.fresh,
+                           "same", (int)out.same, "accepted",
+                           (int)out.accepted, "run_id", ID_TEXT(&out.run_id),
+                           "created_us", out.created_us);
+    return true;
+}
+
+static bool op_keys_release(struct op *o)
+{
+    struct store_key k;
+    struct id id;
+    return need_key(o, &k) && need_id(o, "run_id", &id) &&
+           store_keys_release(o->s, &k, &id, o->err);
+}
+
+static bool op_keys_expire(struct op *o)
+{
+    int64_t before_us = number(o, "before_us");
+    return (before_us > 0 || bad(o, "before_us")) &&
+           store_keys_expire(o->s, before_us, o->err);
+}
+
 /* ---- checkpoints ----------------------------------------------------------
  */
 

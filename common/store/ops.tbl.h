@@ -36,6 +36,22 @@ STORE_OP(threads_delete, false, "thread_id", "")
 STORE_OP(threads_copy, false, "from to", "")
 STORE_OP(threads_prune, false, "thread_id", "")
 STORE_OP(runs_delete, false, "run_id", "")
+STORE_OP(crons_create, false,
+         "cron_id assistant_id thread_id owner? schedule timezone? "
+         "on_completed? enabled version next_us end_us created_us metadata? "
+         "payload?",
+         "")
+STORE_OP(crons_replace, false, "as crons_create", "")
+STORE_OP(crons_delete, false, "cron_id", "")
+STORE_OP(crons_advance, false, "cron_id due_us next_us", "")
+STORE_OP(hooks_claim, false, "now_us until_us limit",
+         "hooks: a list of {run_id, url, tries, body}")
+STORE_OP(hooks_tried, false, "run_id again_us: 0 for never", "")
+STORE_OP(keys_claim, false,
+         "owner? key run_id digest now_us expired_us abandoned_us",
+         "fresh same accepted run_id created_us")
+STORE_OP(keys_release, false, "owner? key run_id", "")
+STORE_OP(keys_expire, false, "before_us", "")
 STORE_OP(checkpoints_put, true,
          "place id parent_id ts run_id? values refs? versions seen metadata "
          "view?",

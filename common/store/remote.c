@@ -259,6 +259,125 @@ bool store_remote_items_delete(store_t *s, const struct store_item_key *k,
                 NULL, err);
 }
 
+/* ---- crons, webhooks, keys ------------------------------------------------
+ */
+
+bool store_remote_crons_put(store_t *s, const char *op,
+                            const struct store_cron *c, struct err *err)
+{
+    leat_value *args = leat_pack(
+        "{s:s,s:s,s:s,s:?s,s:s,s:?s,s:?s,s:b,s:I,s:I,s:I,s:I,s:?W,s:?W}",
+        "cron_id", ID(&c->cron_id), "assistant_id", ID(&c->assistant_id),
+        "thread_id", ID(&c->thread_id), "owner", c->owner, "schedule",
+        c->schedule, "timezone", c->timezone, "on_completed", c->on_completed,
+        "enabled", (int)c->enabled, "version", c->version, "next_us",
+        c->next_us, "end_us", c->end_us, "created_us", c->created_us,
+        "metadata", c->metadata, "payload", c->payload);
+    return send(s, op, args, NULL, err);
+}
+
+bool store_remote_crons_delete(store_t *s, const struct id *cron_id,
+                               struct err *err)
+{
+    return send(s, "crons_delete", leat_pack("{s:s}", "cron_id", ID(cron_id)),
+                NULL, err);
+}
+
+bool store_remote_crons_advance(store_t *s, const struct store_tick *t,
+                                struct err *err)
+{
+    return send(s, "crons_advance",
+                leat_pack("{s:s,s:I,s:I}", "cron_id", ID(&t->cron_id),
+                          "due_us", t->due_us, "next_us", t->next_us),
+                NULL, err);
+}
+
+static bool read_hook(leat_view v, struct store_hook *h)
+{
+    leat_text run = leat_string(leat_get(v, "run_id"));
+    h->url = value_strdup(leat_get(v, "url"));
+    h->tries = leat_int(leat_get(v, "tries"), 0);
+    h->body = leat_value_of(leat_get(v, "body"));
+    return h->url != NULL && run.ptr != NULL &&
+           id_parse_n(run.ptr, run.len, &h->run_id);
+}
+
+bool store_remote_hooks_claim(store_t *s, const struct store_hooks_claim *c,
+                              struct store_hook **list, size_t *n,
+                              struct err *err)
+{
+    leat_value *result = NULL;
+    struct store_rows rows = {NULL, 0, 0};
+    if (!send(s, "hooks_claim",
+              leat_pack("{s:I,s:I,s:I}", "now_us", c->now_us, "until_us",
+                        c->until_us, "limit", (int64_t)c->limit),
+              &result, err)) {
+        return false;
+    }
+    leat_iter it = leat_iter_of(leat_get(leat_view_of(result), "hooks"));
+    bool ok = true;
+    while (ok && leat_next(&it)) {
+        ok = read_hook(it.item,
+                       store_rows_add(&rows, sizeof(struct store_hook)));
+    }
+    leat_drop(result);
+    *list = rows.rows;
+    *n = rows.n;
+    if (!ok) {
+        store_hooks_free(list, *n);
+        *n = 0;
+    }
+    return ok || err_set(err, ERR_STORE, "hooks_claim was answered wrongly");
+}
+
+bool store_remote_hooks_tried(store_t *s, const struct id *run_id,
+                              int64_t again_us, struct err *err)
+{
+    return send(s, "hooks_tried",
+                leat_pack("{s:s,s:I}", "run_id", ID(run_id), "again_us",
+                          again_us),
+                NULL, err);
+}
+
+bool store_remote_keys_claim(store_t *s, const struct store_key_claim *c,
+                             struct store_key_owner *out, struct err *err)
+{
+    leat_value *result = NULL;
+    if (!send(s, "keys_claim",
+              leat_pack("{s:?s,s:s,s:s,s:s,s:I,s:I,s:I}", "owner",
+                        c->key.owner, "key", c->key.key, "run_id",
+                        ID(&c->run_id), "digest", c->digest, "now_us",
+                        c->now_us, "expired_us", c->expired_us, "abandoned_us",
+                        c->abandoned_us),
+              &result, err)) {
+        return false;
+    }
+    leat_view v = leat_view_of(result);
+    leat_text run = leat_string(leat_get(v, "run_id"));
+    bool ok = run.ptr != NULL && id_parse_n(run.ptr, run.len, &out->run_id);
+    out->fresh = leat_bool(leat_get(v, "fresh"), false);
+    out->same = leat_bool(leat_get(v, "same"), false);
+    out->accepted = leat_bool(leat_get(v, "accepted"), false);
+    out->created_us = leat_int(leat_get(v, "created_us"), 0);
+    leat_drop(result);
+    return ok || err_set(err, ERR_STORE, "keys_claim was answered wrongly");
+}
+
+bool store_remote_keys_release(store_t *s, const struct store_key *k,
+                               const struct id *run_id, struct err *err)
+{
+    return send(s, "keys_release",
+                leat_pack("{s:?s,s:s,s:s}", "owner", k->owner, "key", k->key,
+                          "run_id", ID(run_id)),
+                NULL, err);
+}
+
+bool store_remote_keys_expire(store_t *s, int64_t before_us, struct err *err)
+{
+    return send(s, "keys_expire", leat_pack("{s:I}", "before_us", before_us),
+                NULL, err);
+}
+
 bool store_remote_truncate(store_t *s, unsigned what, struct err *err)
 {
     return send(s, "truncate", leat_pack("{s:I}", "what", (int64_t)what), NULL,

@@ -136,6 +136,17 @@ static bool look_up(store_t *s, const struct store_run *r,
     return store_query_close(&q);
 }
 
+static bool insert_more(store_t *s, const struct store_run *r,
+                        const struct store_run_more *more, struct err *err)
+{
+    return more == NULL ||
+           ((more->key == NULL ||
+             store_keys_accept(s, more->key, &r->run_id, err)) &&
+            (more->tick == NULL || store_crons_tick(s, more->tick, err)) &&
+            (more->webhook == NULL ||
+             store_hooks_make(s, &r->run_id, more->webhook, err)));
+}
+
 static bool insert(store_t *s, const struct store_run *r,
                    const struct store_run_thread *t,
                    struct store_run_inserted *out, struct err *err)
@@ -148,7 +159,7 @@ static bool insert(store_t *s, const struct store_run *r,
         return true;
     }
     if (!need_thread(s, r, t, out, err) || !tell_thread(s, r, t, err) ||
-        !insert_row(s, r, err)) {
+        !insert_row(s, r, err) || !insert_more(s, r, t->more, err)) {
         return false;
     }
     out->inserted = true;
@@ -178,6 +189,7 @@ struct held {
     char status[16];
     uint16_t attempt;
     uint64_t ms;
+    bool started;
 };
 
 static bool is_open(const struct held *h)
@@ -192,7 +204,8 @@ static bool look_at(store_t *s, const struct id *run_id, struct held *h,
     memset(h, 0, sizeof *h);
     struct store_query q = {.s = s, .err = err};
     if (!store_query_open(&q,
-                          "SELECT thread_id, status, attempt, ms FROM runs"
+                          "SELECT thread_id, status, attempt, ms, started_at"
+                          " FROM runs"
                           " WHERE run_id = $1",
                           "d", run_id)) {
         return false;
@@ -203,6 +216,7 @@ static bool look_at(store_t *s, const struct id *run_id, struct held *h,
         store_query_copy(&q, 1, h->status, sizeof h->status);
         h->attempt = (uint16_t)store_query_int(&q, 2);
         h->ms = store_query_uint(&q, 3);
+        h->started = store_query_int(&q, 4) != 0;
     }
     return store_query_close(&q) && (found || no_run(run_id, err));
 }
@@ -311,6 +325,16 @@ static bool end_lane(store_t *s, const struct store_run_end *r,
     return ok;
 }
 
+/* The ids of what comes on this thread must be higher. */
+static bool note_ms(store_t *s, const struct id *thread_id, uint64_t ms,
+                    struct err *err)
+{
+    return store_query_run(s, err,
+                           "UPDATE threads SET last_ms = $2"
+                           " WHERE thread_id = $1 AND last_ms < $2",
+                           "di", thread_id, (int64_t)ms);
+}
+
 static bool finish(store_t *s, const struct store_run_end *r, struct err *err)
 {
     struct held h;
@@ -329,11 +353,14 @@ static bool finish(store_t *s, const struct store_run_end *r, struct err *err)
         s, err,
         "UPDATE runs SET status = $2, error = $3,"
         " last_seq = CASE WHEN $4 = 0 THEN last_seq ELSE $4 END,"
+        " ms = CASE WHEN ms < $6 THEN $6 ELSE ms END,"
         " updated_at = $5, ended_at = $5 WHERE run_id = $1",
-        "dsvii", &r->run_id, r->status, error, (int64_t)r->last_seq,
-        clock_wall_us());
+        "dsviii", &r->run_id, r->status, error, (int64_t)r->last_seq,
+        clock_wall_us(), (int64_t)r->ms);
     leat_drop(error);
-    return ok && end_lane(s, r, &h.thread_id, err);
+    return ok && (r->ms == 0 || note_ms(s, &h.thread_id, r->ms, err)) &&
+           end_lane(s, r, &h.thread_id, err) &&
+           store_hooks_complete(s, &r->run_id, r, err);
 }
 
 bool store_runs_finish(store_t *s, const struct store_run_end *r,
@@ -359,6 +386,11 @@ static bool drop(store_t *s, const struct id *run_id, bool only_ended,
     if (only_ended && is_open(&h)) {
         return err_set(err, ERR_CONFLICT, "run %s is %s", ID_TEXT(run_id),
                        h.status);
+    }
+    /* Of a run that never began there is nothing to tell. */
+    if (h.started ? !store_hooks_complete(s, run_id, NULL, err)
+                  : !store_hooks_drop(s, run_id, err)) {
+        return false;
     }
     return store_checkpoints_drop_run(s, &h.thread_id, run_id, err) &&
            store_events_drop(s, run_id, NULL, err) &&

@@ -12,6 +12,9 @@
  *   threads                  gateway: create, patch, delete, copy, set
  *                            ledger: status, values, interrupts, last_ms
  *   runs                     ledger (gateway: delete of an ended run)
+ *   crons                    gateway (ledger: the tick, with its run)
+ *   hooks                    ledger: made and completed; gateway: claimed, sent
+ *   idempotency              gateway: claimed, expired; ledger: accepted
  *   events                   journal
  *   checkpoints blobs writes saver of the worker, fenced by its attempt
  *   items                    gateway, nodes
@@ -345,6 +348,14 @@ struct store_run {
 void store_run_fini(struct store_run *r);
 void store_runs_free(struct store_run **list, size_t n);
 
+struct store_tick;
+struct store_key;
+/* What is written together with a run; each may be NULL. */
+struct store_run_more {
+    const char *webhook;           /* is told how the run ended */
+    const struct store_key *key;   /* ERR_CONFLICT: it is not this run's */
+    const struct store_tick *tick; /* ERR_CONFLICT: it made a run before */
+};
 /* What an insert does to the thread, beside making it busy and setting
  * metadata graph_id and assistant_id. */
 struct store_run_thread {
@@ -352,6 +363,7 @@ struct store_run_thread {
     const char *owner; /* of the thread, which must not be another's; NULL:
                           whoever's, and nobody's if it is made */
     leat_view config;  /* merged as in store_threads_patch; missing: no */
+    const struct store_run_more *more; /* NULL: nothing */
 };
 struct store_run_inserted {
     bool inserted;   /* false: the run was there already, as it is */
@@ -392,6 +404,7 @@ struct store_run_end {
     const char *status; /* success error interrupted timeout ... */
     leat_view error;    /* missing or null: none */
     uint64_t last_seq;  /* 0: unchanged */
+    uint64_t ms;        /* first half of the last event's id; 0: unchanged */
     /* idle, interrupted, error or busy; "idle" becomes busy while other runs
      * of the thread are open. NULL or "": the thread is left alone. With
      * "error" the thread's error is the run's, with others it is cleared. */
@@ -435,6 +448,135 @@ MUST_USE bool store_runs_rollback(store_t *s, const struct id *run_id,
                                   bool busy, struct err *err);
 MUST_USE bool store_runs_delete(store_t *s, const struct id *run_id,
                                 struct err *err);
+
+/* ---- crons -------------------------------------------------------------- */
+
+struct store_cron {
+    struct id cron_id;
+    struct id assistant_id;
+    struct id thread_id; /* nil: each run makes a thread */
+    char *owner;         /* "" or NULL: none */
+    char *schedule;
+    char *timezone;     /* NULL: UTC */
+    char *on_completed; /* delete or keep; NULL: of a thread */
+    bool enabled;
+    int64_t version; /* out; going in, replace: the one that was read */
+    int64_t next_us; /* the tick that comes next; 0: none */
+    int64_t end_us;  /* no tick from then on; 0: no end */
+    int64_t created_us; /* 0 going in: now */
+    int64_t updated_us;
+    leat_value *metadata;
+    leat_value *payload; /* the body of the runs that it makes */
+};
+void store_cron_fini(struct store_cron *c);
+void store_crons_free(struct store_cron **list, size_t n);
+
+/* Gateway. Repeating it is true and changes nothing. */
+MUST_USE bool store_crons_create(store_t *s, const struct store_cron *c,
+                                 struct err *err);
+MUST_USE bool store_crons_get(store_t *s, const struct id *cron_id,
+                              struct store_cron *out, struct err *err);
+/* Gateway. Everything but assistant, thread, owner and creation as given.
+ * ERR_CONFLICT when it was changed since it was read: read it again. */
+MUST_USE bool store_crons_replace(store_t *s, const struct store_cron *c,
+                                  struct err *err);
+MUST_USE bool store_crons_delete(store_t *s, const struct id *cron_id,
+                                 struct err *err);
+/*
+ * A tick is over: `next_us` comes next. ERR_CONFLICT when the cron is not
+ * waiting for `due_us` (any more). Ledger, with the run that the tick makes;
+ * gateway, for a tick that makes none.
+ */
+struct store_tick {
+    struct id cron_id;
+    int64_t due_us;
+    int64_t next_us;
+};
+MUST_USE bool store_crons_advance(store_t *s, const struct store_tick *t,
+                                  struct err *err);
+
+struct store_crons_query {
+    const char *owner;             /* NULL: any; else only this owner's */
+    const struct id *assistant_id; /* NULL: any */
+    const struct id *thread_id;    /* NULL: any */
+    const bool *enabled;           /* NULL: any */
+    leat_view metadata;            /* containment; missing: any */
+    const char *sort_by;           /* cron_id assistant_id thread_id
+                                      next_run_date end_time created_at
+                                      updated_at; NULL: created_at */
+    bool ascending;
+    size_t limit; /* 0: no rows, only the count */
+    size_t offset;
+};
+struct store_crons_page {
+    struct store_cron *list; /* freed with store_crons_free() */
+    size_t n;
+    size_t total; /* all that match */
+};
+MUST_USE bool store_crons_search(store_t *s, const struct store_crons_query *q,
+                                 struct store_crons_page *out, struct err *err);
+/* Enabled ones whose tick has come, the longest due first; at most `limit`. */
+MUST_USE bool store_crons_due(store_t *s, int64_t now_us, size_t limit,
+                              struct store_crons_page *out, struct err *err);
+
+/* ---- webhooks ----------------------------------------------------------- */
+
+/* What is still to be told, and where. */
+struct store_hook {
+    struct id run_id;
+    char *url;
+    int64_t tries;    /* before this one */
+    leat_value *body; /* the run as the API shows it, and how it ended */
+};
+void store_hooks_free(struct store_hook **list, size_t n);
+
+/*
+ * The ledger makes a hook with its run and completes it with the run's end.
+ * A gateway claims those that are due: they are its own until `until_us`.
+ * `any`, without writing: is one due at all?
+ */
+MUST_USE bool store_hooks_any(store_t *s, int64_t now_us, bool *any,
+                              struct err *err);
+struct store_hooks_claim {
+    int64_t now_us;
+    int64_t until_us;
+    size_t limit;
+};
+MUST_USE bool store_hooks_claim(store_t *s, const struct store_hooks_claim *c,
+                                struct store_hook **list, size_t *n,
+                                struct err *err);
+/* It was told, or never will be (`again_us` 0), or is to be tried again. */
+MUST_USE bool store_hooks_tried(store_t *s, const struct id *run_id,
+                                int64_t again_us, struct err *err);
+
+/* ---- Idempotency-Key ---------------------------------------------------- */
+
+struct store_key {
+    const char *owner; /* NULL or "": nobody's */
+    const char *key;
+};
+struct store_key_claim {
+    struct store_key key;
+    struct id run_id;       /* the run that the request would make */
+    const char *digest;     /* of what is asked for */
+    int64_t now_us;
+    int64_t expired_us;     /* keys from before then are forgotten */
+    int64_t abandoned_us;   /* of what began before then nothing comes */
+};
+struct store_key_owner {
+    bool fresh;         /* the run that was given is the key's */
+    bool same;          /* the digest is the one that the key has */
+    bool accepted;      /* the run was made */
+    struct id run_id;   /* the key's */
+    int64_t created_us; /* when it was claimed first */
+};
+/* Gateway. Gives the key to the run, or says whose it is. */
+MUST_USE bool store_keys_claim(store_t *s, const struct store_key_claim *c,
+                               struct store_key_owner *out, struct err *err);
+/* Gateway. The run was refused: the key is free unless it was accepted. */
+MUST_USE bool store_keys_release(store_t *s, const struct store_key *k,
+                                 const struct id *run_id, struct err *err);
+MUST_USE bool store_keys_expire(store_t *s, int64_t before_us, struct err *err);
 
 /* ---- events: the log, one row per run and flush ------------------------- */
 

@@ -216,6 +216,8 @@ static bool delete_all(store_t *s, const struct id *thread_id, struct err *err)
 {
     if (!store_checkpoints_drop_thread(s, thread_id, err) ||
         !store_events_drop_thread(s, thread_id, err) ||
+        !store_hooks_drop_of_thread(s, thread_id, err) ||
+        !store_crons_drop_of_thread(s, thread_id, err) ||
         !store_query_run(s, err, "DELETE FROM runs WHERE thread_id = $1", "d",
                          thread_id) ||
         !store_query_run(s, err, "DELETE FROM threads WHERE thread_id = $1",

@@ -43,7 +43,7 @@ CREATE TABLE idempotency (
     run_id BYTEA NOT NULL,
     accepted BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
-    digest BYTEA NOT NULL,
+    digest TEXT NOT NULL,
     PRIMARY KEY (owner, key)
 );
 CREATE INDEX idempotency_created ON idempotency (created_at);
