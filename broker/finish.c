@@ -53,6 +53,7 @@ void brk_finish_close(struct brk_core *core, struct brk_run *run,
     /* Higher than what any worker was given, so that nothing comes behind. */
     note->attempt = (uint16_t)min_int(run->attempt + 1, UINT16_MAX);
     note->ms = brk_lane_next_ms(run->lane, core->now.wall_ms);
+    run->end.ms = note->ms;
     note->torn_ms = run->torn_ms;
     note->stored = run->stored;
     note->body = buf_take(&body, &note->body_len);
@@ -99,6 +100,7 @@ void brk_finish_settle(struct brk_core *core, struct brk_run *run,
     struct brk_op *op = brk_core_op(core, BRK_OP_FINISH, run);
     op->attempt = by_worker ? run->attempt : 0;
     op->seq = run->end.seq;
+    op->ms = run->end.ms;
     (void)base_copy(op->status, sizeof op->status, run->end.status);
     (void)base_copy(op->thread_status, sizeof op->thread_status,
                     run->end.thread_status);

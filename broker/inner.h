@@ -186,7 +186,8 @@ struct brk_op {
     bool existed;      /* INSERT, out */
     bool busy;         /* ROLLBACK: other runs of the thread are open */
     int64_t due_us;    /* INSERT: wall time before which it must not start */
-    uint64_t ms;       /* START: first half of the attempt's event ids */
+    uint64_t ms;       /* START: first half of the attempt's event ids; FINISH:
+                          of the last event, 0 for the attempt's */
     uint64_t seq;      /* START: first one of the attempt; REQUEUE, FINISH:
                           last one of the log (0: unchanged) */
     uint64_t last_ms;  /* INSERT, out: highest ms used on the thread */

@@ -308,6 +308,31 @@ static bool run_op(struct brk_ledger *l, struct brk_op *op)
     return err_set(&op->err, ERR_INTERNAL, "operation %d", (int)op->type);
 }
 
+/* What is written together with the run; `more` points into the others. */
+struct more {
+    struct store_run_more more;
+    struct store_key key;
+    struct store_tick tick;
+    char *webhook;
+    char *key_text;
+};
+
+static void read_more(leat_view body, const char *owner, struct more *m)
+{
+    leat_view tick = leat_get(body, "tick");
+    leat_text cron = leat_string(leat_get(tick, "cron_id"));
+    *m = (struct more){.webhook = value_strdup(leat_get(body, "webhook")),
+                       .key_text = value_strdup(leat_get(body, "key"))};
+    m->more.webhook = m->webhook;
+    m->key = (struct store_key){.owner = owner, .key = m->key_text};
+    m->more.key = m->key_text == NULL ? NULL : &m->key;
+    m->tick.due_us = leat_int(leat_get(tick, "due_us"), 0);
+    m->tick.next_us = leat_int(leat_get(tick, "next_us"), 0);
+    if (cron.ptr != NULL && id_parse_n(cron.ptr, cron.len, &m->tick.cron_id)) {
+        m->more.tick = &m->tick;
+    }
+}
+
 static bool run_insert(struct brk_ledger *l, struct brk_op *op)
 {
     leat_view body = leat_view_of(op->submit);
@@ -333,6 +358,9 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
         .owner = owner,
         .config = leat_get(body, "thread_config"),
     };
+    struct more more;
+    read_more(body, owner, &more);
+    thread.more = &more.more;
     struct store_run_inserted made = {0};
     bool ok = id_parse(assistant, &row.assistant_id) &&
               store_runs_insert(l->store, &row, &thread, &made, &op->err);
@@ -350,6 +378,8 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
     free(strategy);
     free(created);
     free(owner);
+    free(more.webhook);
+    free(more.key_text);
     free(row.graph_id);
     leat_drop(row.kwargs);
     leat_drop(row.metadata);
@@ -364,6 +394,7 @@ static bool run_finish(struct brk_ledger *l, struct brk_op *op)
         .status = op->status,
         .error = leat_view_of(op->error),
         .last_seq = op->seq,
+        .ms = op->ms,
         .thread_status = op->thread_status,
         .values = leat_view_of(op->values),
         .interrupts = leat_view_of(op->interrupts),

@@ -45,6 +45,7 @@ struct brk_end {
     leat_value *values;     /* of the thread; NULL: unchanged; owned */
     leat_value *interrupts; /* NULL: none; owned */
     uint64_t seq;           /* last sequence of the log */
+    uint64_t ms;            /* closed by the broker: of its last event; or 0 */
 };
 
 #define BRK_RUN_MAGIC LEAT_MAGIC(0xb0e70010)

@@ -77,6 +77,13 @@ WIRE_FIELD(RUN_SUBMIT, "thread_make", WIRE_BOOL, false,
 WIRE_FIELD(RUN_SUBMIT, "thread_config", WIRE_OBJ, false,
            "merged into the thread's config, its configurable key by key")
 WIRE_FIELD(RUN_SUBMIT, "owner", WIRE_STR, false, "of a thread made here")
+WIRE_FIELD(RUN_SUBMIT, "webhook", WIRE_STR, false,
+           "URL that is told how the run ended")
+WIRE_FIELD(RUN_SUBMIT, "key", WIRE_STR, false,
+           "Idempotency-Key that was claimed for this run")
+WIRE_FIELD(RUN_SUBMIT, "tick", WIRE_OBJ, false,
+           "of a cron: {\"cron_id\" (uuid text), \"due_us\", \"next_us\"}; "
+           "REFUSED (CONFLICT) when that tick made a run before")
 WIRE_FIELD(RUN_SUBMIT, "again", WIRE_BOOL, false,
            "repeated to a restarted broker: may be running on a worker")
 WIRE_MSG(11, RUN_ACCEPTED, WIRE_D, WIRE_G, WIRE_MAP,
