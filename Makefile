@@ -104,7 +104,7 @@ $(BUILD)/leat-broker: $(BROKER_O) $(LIBCOMMON)
 	$(call link,$(filter %.a,$^))
 
 $(BUILD)/leat-gateway: $(GATEWAY_O) $(LIBCOMMON)
-	$(call link,$(filter %.a,$^) -lcivetweb)
+	$(call link,$(filter %.a,$^) -lcivetweb -lcurl)
 
 # Whole archives: graphs loaded later may need what the worker itself does not.
 $(BUILD)/leat-worker: $(WORKER_O) $(LIBGRAPH) $(LIBCOMMON)
@@ -120,7 +120,7 @@ $(BUILD)/graph-conformance: $(CONF_O) $(LIBGRAPH) $(LIBCOMMON)
 # gateway/handover.c puts in place of libc's recv().
 $(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
 		$(GATEWAY_O) $(WORKER_O) $(CLI_O)) $(LIBGRAPH) $(LIBCOMMON)
-	$(call link,$(filter %.a,$^) $(if $(GATEWAY_O),-lcivetweb))
+	$(call link,$(filter %.a,$^) $(if $(GATEWAY_O),-lcivetweb -lcurl))
 
 # A graph sees the public headers and nothing else.
 $(BUILD)/graphs/%.so: examples/%.c Makefile | deps-build
@@ -140,7 +140,7 @@ $(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(if $(GATEWAY_O),$(BUILD)/libgateway.a) 
 		$(LIBGRAPH) $(LIBCOMMON)
 	@mkdir -p $(@D) && echo "link $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
-		$(filter %.a,$^) -lcivetweb $(LIBS)
+		$(filter %.a,$^) -lcivetweb -lcurl $(LIBS)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/graphs -name '*.d' 2>/dev/null)
 

@@ -105,6 +105,11 @@ bool gw_check_uuid(leat_view v, const char *path, struct err *err)
            gw_check_wrong(err, path, "a UUID");
 }
 
+bool gw_check_uuids(leat_view v, const char *path, struct err *err)
+{
+    return list_of(v, gw_check_uuid, path, err);
+}
+
 bool gw_check_seconds(leat_view v, const char *path, struct err *err)
 {
     enum leat_type type = leat_type_of(v);

@@ -24,6 +24,7 @@ gw_check_fn gw_check_strings;    /* a list of strings */
 gw_check_fn gw_check_object;
 gw_check_fn gw_check_bool;
 gw_check_fn gw_check_uuid;
+gw_check_fn gw_check_uuids;      /* a list of them */
 gw_check_fn gw_check_seconds;    /* a number of at least 0 */
 gw_check_fn gw_check_limit;      /* 1 to 1000 */
 gw_check_fn gw_check_offset;     /* at least 0 */

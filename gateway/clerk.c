@@ -27,6 +27,7 @@ struct job {
     leat_value *graphs;       /* make their assistants; or NULL */
     unsigned number;          /* of these graphs, from 1 */
     struct gw_stream *stream; /* look up its document; or NULL */
+    leat_value *refused;      /* submit with a key that is free; or NULL */
     struct id run;
     struct id thread;
 };
@@ -78,6 +79,7 @@ static void drop_job(void *message)
 {
     struct job *j = message;
     leat_drop(j->graphs);
+    leat_drop(j->refused);
     free(j);
 }
 
@@ -209,6 +211,29 @@ static void look_up(gw_clerk_t *c, const struct job *j)
     leat_drop(document);
 }
 
+/* ---- keys -------------------------------------------------------------- */
+
+/* A key that cannot be freed is free later: nothing came of its run. */
+static void release(gw_clerk_t *c, const struct job *j)
+{
+    struct err err = ERR_INIT;
+    leat_view submit = leat_view_of(j->refused);
+    char *owner = value_strdup(leat_get(submit, "owner"));
+    char *key = value_strdup(leat_get(submit, "key"));
+    const struct store_key k = {.owner = owner, .key = key};
+    store_t *store = gw_stores_take(c->app->stores, &err);
+    bool ok = store != NULL && store_keys_release(store, &k, &j->run, &err);
+    if (!ok) {
+        log_warn("key.kept", "run=%s error=%s", ID_TEXT(&j->run),
+                 LOG_Q(err.text));
+    }
+    if (store != NULL) {
+        gw_stores_give(c->app->stores, store);
+    }
+    free(owner);
+    free(key);
+}
+
 /* ---- the thread -------------------------------------------------------- */
 
 static void *clerk_main(void *arg)
@@ -227,6 +252,9 @@ static void *clerk_main(void *arg)
         }
         if (j != NULL && j->stream != NULL) {
             look_up(c, j);
+        }
+        if (j != NULL && j->refused != NULL) {
+            release(c, j);
         }
         if (j != NULL) {
             drop_job(j);
@@ -284,4 +312,9 @@ void gw_clerk_on_graphs(void *self, const leat_value *graphs)
 void gw_clerk_look_up(void *self, struct gw_stream *s)
 {
     put(self, &(struct job){.stream = s, .run = s->run, .thread = s->thread});
+}
+
+void gw_clerk_refused(void *self, const struct id *run, leat_view submit)
+{
+    put(self, &(struct job){.refused = leat_value_of(submit), .run = *run});
 }

@@ -279,6 +279,9 @@ static void on_note(struct hub *hub, struct note *n)
     case NOTE_ASK:
         gw_hub_call_on_ask(hub, n->ask, n->ticket);
         break;
+    case NOTE_TELL:
+        (void)gw_uplink_send(hub->uplink, GW_LINE_DESK, &n->head, NULL);
+        break;
     case NOTE_SUBMIT:
         adopt(hub, n->stream);
         on_attach(hub, n->stream, n->fd);
@@ -332,24 +335,57 @@ static void put_note(hub_t *hub, const struct note *like)
     must(mbox_put(hub->box, n));
 }
 
-bool gw_hub_ask(hub_t *hub, const struct gw_ask *ask, struct gw_answer *answer,
+static void ask(hub_t *hub, const struct gw_ask *q, struct gw_ticket *t)
+{
+    gw_ticket_init(t);
+    put_note(hub, &(struct note){.kind = NOTE_ASK, .ask = q, .ticket = t});
+}
+
+static bool read_ticket(struct gw_ticket *t, struct gw_answer *answer,
+                        struct err *err)
+{
+    gw_ticket_wait(t);
+    bool ok = t->ok;
+    if (ok) {
+        answer->head = t->head;
+        answer->body = t->body;
+        t->body = NULL;
+    } else if (err != NULL) {
+        *err = t->err;
+    }
+    gw_ticket_fini(t);
+    return ok;
+}
+
+bool gw_hub_ask(hub_t *hub, const struct gw_ask *q, struct gw_answer *answer,
                 struct err *err)
 {
     check_magic(hub, HUB_MAGIC);
     struct gw_ticket t;
-    gw_ticket_init(&t);
-    put_note(hub, &(struct note){.kind = NOTE_ASK, .ask = ask, .ticket = &t});
-    gw_ticket_wait(&t);
-    bool ok = t.ok;
-    if (ok) {
-        answer->head = t.head;
-        answer->body = t.body;
-        t.body = NULL;
-    } else if (err != NULL) {
-        *err = t.err;
+    ask(hub, q, &t);
+    return read_ticket(&t, answer, err);
+}
+
+void gw_hub_ask_all(hub_t *hub, const struct gw_ask *asks, size_t n,
+                    struct gw_asked *replies)
+{
+    check_magic(hub, HUB_MAGIC);
+    struct gw_ticket *tickets = base_zalloc((n + 1) * sizeof(*tickets));
+    for (size_t i = 0; i < n; i++) {
+        ask(hub, &asks[i], &tickets[i]);
     }
-    gw_ticket_fini(&t);
-    return ok;
+    for (size_t i = 0; i < n; i++) {
+        replies[i] = (struct gw_asked){.err = ERR_INIT};
+        (void)read_ticket(&tickets[i], &replies[i].answer, &replies[i].err);
+    }
+    free(tickets);
+}
+
+void gw_hub_tell(hub_t *hub, enum wire_type type, const struct id *run)
+{
+    struct note n = {.kind = NOTE_TELL};
+    n.head = (struct wire_head){.type = (uint8_t)type, .run = *run};
+    put_note(hub, &n);
 }
 
 bool gw_hub_find(hub_t *hub, const struct id *run, struct id *thread,

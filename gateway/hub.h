@@ -21,6 +21,8 @@ struct gw_hub_notes {
     /* A WAIT's document is not in the events of its run: look it up and call
      * gw_hub_say(). */
     void (*look_up)(void *self, struct gw_stream *s);
+    /* A submit with an Idempotency-Key came to nothing; borrowed. */
+    void (*refused)(void *self, const struct id *run, leat_view submit);
 };
 
 /* Opens the sockets and starts the thread. `conf` must outlive it. */
@@ -45,6 +47,17 @@ struct gw_answer {
 };
 MUST_USE bool gw_hub_ask(hub_t *hub, const struct gw_ask *ask,
                          struct gw_answer *answer, struct err *err);
+
+/* Several at once; returns when each has its answer or its error. */
+struct gw_asked {
+    struct gw_answer answer; /* its body is the caller's */
+    struct err err;          /* ERR_NONE: there is an answer */
+};
+void gw_hub_ask_all(hub_t *hub, const struct gw_ask *asks, size_t n,
+                    struct gw_asked *replies);
+
+/* Says what has no answer (RUN_FORGET); the body is not sent. */
+void gw_hub_tell(hub_t *hub, enum wire_type type, const struct id *run);
 
 /*
  * Is there a log of this run, probably of this thread? Gives the thread that

@@ -97,7 +97,9 @@ static void begin_run(struct hub *hub, struct gw_call *c)
         keep_submit(r, c);
     }
     if (listens) {
-        gw_hub_run_begin(&hub->runs, r);
+        if (r->place == GW_RUN_IDLE && r->shown == 0) {
+            gw_hub_run_begin(&hub->runs, r); /* else it was asked for before */
+        }
         gw_hub_run_join(&hub->runs, r, c->reader);
     }
 }
@@ -141,6 +143,10 @@ static void fail_call(struct hub *hub, struct gw_call *c, const struct err *err)
     if (c->type == WIRE_RUN_SUBMIT && r != NULL) {
         r->ended = true; /* there is no run */
         forget_submit(hub, r);
+    }
+    leat_view body = leat_view_of(c->body);
+    if (leat_type_of(leat_get(body, "key")) == LEAT_STRING) {
+        hub->notes.refused(hub->notes.self, &c->run, body);
     }
     if (c->ticket != NULL) {
         gw_ticket_fail(c->ticket, err);

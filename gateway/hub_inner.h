@@ -17,6 +17,7 @@
 
 enum note_kind {
     NOTE_ASK,
+    NOTE_TELL,
     NOTE_SUBMIT,
     NOTE_JOIN,
     NOTE_ATTACH,
@@ -34,6 +35,7 @@ struct note {
                                   submit it and its body are the hub's */
     struct gw_ticket *ticket;
     struct gw_stream *stream;
+    struct wire_head head; /* TELL */
     size_t len;
     char text[];
 };

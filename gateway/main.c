@@ -49,7 +49,8 @@ static bool start(struct gw_app *app, gw_server_t **server, struct err *err)
     }
     struct gw_hub_notes notes = {.self = app->clerk,
                                  .graphs = gw_clerk_on_graphs,
-                                 .look_up = gw_clerk_look_up};
+                                 .look_up = gw_clerk_look_up,
+                                 .refused = gw_clerk_refused};
     app->hub = gw_hub_new(app->conf, &notes, err);
     if (app->hub == NULL) {
         return false;

@@ -103,12 +103,13 @@ static void fill(leat_view body, struct gw_runspec *s)
         (int64_t)(leat_double(leat_get(body, "after_seconds"), 0) * 1000);
 }
 
-bool gw_runspec_parse(leat_value *body, struct gw_runspec *out, struct err *err)
+bool gw_runspec_parse(leat_value *body, const char *path,
+                      struct gw_runspec *out, struct err *err)
 {
-    must(body != NULL && out != NULL);
+    must(body != NULL && path != NULL && out != NULL);
     *out = (struct gw_runspec){.body = body};
     leat_view view = leat_view_of(body);
-    if (!gw_check_fields(view, "", fields, COUNT_OF(fields), err)) {
+    if (!gw_check_fields(view, path, fields, COUNT_OF(fields), err)) {
         gw_runspec_fini(out);
         return false;
     }
@@ -248,9 +249,9 @@ static leat_value *configurable_of(const struct gw_runspec *s,
                                    const struct gw_run_base *base)
 {
     /* who acts is not for clients to say */
-    static const char *const reserved[] = {
-        "langgraph_auth_user", "langgraph_auth_user_id",
-        "langgraph_auth_permissions", NULL};
+    static const char *const reserved[] = {"langgraph_auth_user",
+                                           "langgraph_auth_user_id",
+                                           "langgraph_auth_permissions", NULL};
     leat_value *asked = request_keys(s);
     leat_value *server = server_keys(base);
     const leat_view layers[] = {
@@ -261,8 +262,8 @@ static leat_value *configurable_of(const struct gw_runspec *s,
         base->headers,
         leat_view_of(server),
     };
-    leat_value *out = merged(layers, COUNT_OF(layers),
-                             is_owned(base) ? NULL : reserved);
+    leat_value *out =
+        merged(layers, COUNT_OF(layers), is_owned(base) ? NULL : reserved);
     leat_drop(asked);
     leat_drop(server);
     return out;

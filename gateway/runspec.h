@@ -45,9 +45,10 @@ struct gw_runspec {
     int64_t after_ms;
 };
 
-/* Takes the reference of `body` in any case. 422 with the field's path. */
-MUST_USE bool gw_runspec_parse(leat_value *body, struct gw_runspec *out,
-                               struct err *err);
+/* Takes the reference of `body` in any case. 422 with the field's path, which
+ * begins with `path` ("" for a body of its own). */
+MUST_USE bool gw_runspec_parse(leat_value *body, const char *path,
+                               struct gw_runspec *out, struct err *err);
 void gw_runspec_fini(struct gw_runspec *spec);
 
 /* The modes that are recorded. */

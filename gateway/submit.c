@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "gateway/assistants.h"
+#include "gateway/hook_url.h"
 #include "gateway/server.h"
 
 #define NAME_MAX_LEN 128
@@ -119,12 +120,10 @@ static bool find_thread(struct gw_req *r, struct gw_submit *s,
     return true;
 }
 
-static void compose(struct gw_req *r, struct gw_submit *s,
+static void compose(struct gw_submit *s, leat_view headers,
                     const struct store_assistant *a,
                     const struct store_thread *t)
 {
-    leat_value *headers = headers_of(r);
-    s->owner = base_strdup(t->owner == NULL ? r->owner : t->owner);
     struct gw_run_base base = {
         .run_id = s->run_id,
         .thread_id = s->thread_id,
@@ -136,15 +135,15 @@ static void compose(struct gw_req *r, struct gw_submit *s,
         .assistant_metadata = a->metadata,
         .thread_config = t->config,
         .thread_metadata = t->metadata,
-        .headers = leat_view_of(headers),
+        .headers = headers,
         .temporary = s->stateless && !s->spec.keep_thread,
         .answer = s->answer,
     };
     s->assistant_id = a->assistant_id;
     s->graph_id = base_strdup(a->graph_id);
+    s->webhook = value_strdup(s->spec.webhook);
     s->kwargs = gw_runspec_kwargs(&s->spec, &base);
     s->metadata = gw_runspec_metadata(&s->spec, &base);
-    leat_drop(headers);
 }
 
 /* Nobody can tell the difference when it is not stored. */
@@ -152,18 +151,24 @@ static bool may_stay_in_memory(const struct gw_submit *s)
 {
     return s->stateless && !s->spec.keep_thread &&
            s->answer != GW_ANSWER_BACKGROUND && s->spec.after_ms == 0 &&
-           leat_type_of(s->spec.webhook) == LEAT_MISSING;
+           s->key == NULL && leat_type_of(s->spec.webhook) == LEAT_MISSING;
 }
 
-bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
-                       struct gw_submit *s, struct err *err)
+static void compose_for(struct gw_req *r, struct gw_submit *s,
+                        const struct store_assistant *a,
+                        const struct store_thread *t)
 {
-    must(r != NULL && r->body != NULL && s != NULL);
-    *s = (struct gw_submit){.answer = answer, .run_id = id_uuid7()};
-    s->stateless = !gw_req_has_param(r, "thread_id");
-    leat_value *body = r->body;
-    r->body = NULL;
-    if (!gw_runspec_parse(body, &s->spec, err) ||
+    leat_value *headers = headers_of(r);
+    s->stored = !may_stay_in_memory(s);
+    compose(s, leat_view_of(headers), a, t);
+    leat_drop(headers);
+}
+
+static bool prepare(struct gw_req *r, const struct gw_submit_part *part,
+                    struct gw_submit *s, struct err *err)
+{
+    if (!gw_runspec_parse(part->body, part->path, &s->spec, err) ||
+        !gw_hook_url_check(r->app->conf, s->spec.webhook, part->path, err) ||
         (!s->stateless && !gw_req_id(r, "thread_id", &s->thread_id, err)) ||
         !gw_server_has_room(r, err)) {
         return false;
@@ -175,13 +180,41 @@ bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
     }
     bool ok = find_thread(r, s, &t, err);
     if (ok) {
-        s->stored = !may_stay_in_memory(s);
-        compose(r, s, &a, &t);
+        s->owner = base_strdup(t.owner == NULL ? r->owner : t.owner);
         (void)clock_to_iso(clock_wall_us(), s->created_at);
+        ok = gw_submit_claim(r, part, s, err);
+        if (ok) {
+            compose_for(r, s, &a, &t);
+        }
         store_thread_fini(&t);
     }
     store_assistant_fini(&a);
     return ok;
+}
+
+static void begin(struct gw_submit *s, enum gw_run_answer answer,
+                  bool stateless)
+{
+    *s = (struct gw_submit){
+        .answer = answer, .run_id = id_uuid7(), .stateless = stateless};
+}
+
+bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
+                       struct gw_submit *s, struct err *err)
+{
+    must(r != NULL && r->body != NULL && s != NULL);
+    const struct gw_submit_part part = {.body = r->body, .path = ""};
+    r->body = NULL;
+    begin(s, answer, !gw_req_has_param(r, "thread_id"));
+    return prepare(r, &part, s, err);
+}
+
+bool gw_submit_prepare_part(struct gw_req *r, const struct gw_submit_part *part,
+                            struct gw_submit *s, struct err *err)
+{
+    must(r != NULL && part->body != NULL && s != NULL);
+    begin(s, GW_ANSWER_BACKGROUND, true);
+    return prepare(r, part, s, err);
 }
 
 void gw_submit_fini(struct gw_submit *s)
@@ -190,6 +223,8 @@ void gw_submit_fini(struct gw_submit *s)
     gw_runspec_fini(&s->spec);
     free(s->graph_id);
     free(s->owner);
+    free(s->key);
+    free(s->webhook);
     leat_drop(s->kwargs);
     leat_drop(s->metadata);
     *s = (struct gw_submit){.kwargs = NULL};
@@ -207,10 +242,21 @@ static leat_value *thread_config(const struct gw_submit *s)
     return leat_pack("{s:v}", "configurable", configurable);
 }
 
-static leat_value *body_of(const struct gw_submit *s)
+static leat_value *tick_of(const struct gw_submit *s)
 {
+    return id_is_nil(&s->tick.cron_id)
+               ? NULL
+               : leat_pack("{s:s, s:I, s:I}", "cron_id",
+                           ID_TEXT(&s->tick.cron_id), "due_us", s->tick.due_us,
+                           "next_us", s->tick.next_us);
+}
+
+leat_value *gw_submit_body(const struct gw_submit *s)
+{
+    must(s != NULL && s->kwargs != NULL);
     return leat_pack(
-        "{s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:s, s:W, s:W, s:b, s:?V, s:s}",
+        "{s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:s, s:W, s:W, s:b, s:?V, s:s, "
+        "s:?s, s:?s, s:?V}",
         "graph_id", s->graph_id, "assistant_id", ID_TEXT(&s->assistant_id),
         "strategy", s->spec.strategy, "after_ms", s->spec.after_ms, "stored",
         (int)s->stored, "temporary",
@@ -218,7 +264,18 @@ static leat_value *body_of(const struct gw_submit *s)
         (int)(s->answer != GW_ANSWER_BACKGROUND), "created_at", s->created_at,
         "kwargs", s->kwargs, "metadata", s->metadata, "thread_make",
         (int)s->make_thread, "thread_config", thread_config(s), "owner",
-        s->owner);
+        s->owner, "webhook", s->webhook, "key", s->key, "tick", tick_of(s));
+}
+
+leat_value *gw_submit_run(const struct gw_submit *s)
+{
+    must(s != NULL && s->kwargs != NULL);
+    return leat_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:W, s:W, s:s}", "run_id",
+                     ID_TEXT(&s->run_id), "thread_id", ID_TEXT(&s->thread_id),
+                     "assistant_id", ID_TEXT(&s->assistant_id), "created_at",
+                     s->created_at, "updated_at", s->created_at, "status",
+                     "pending", "metadata", s->metadata, "kwargs", s->kwargs,
+                     "multitask_strategy", s->spec.strategy);
 }
 
 bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
@@ -234,7 +291,7 @@ bool gw_submit_send(struct gw_req *r, const struct gw_submit *s,
         gw_stream_destroy(&reader);
         return false;
     }
-    leat_value *body = body_of(s);
+    leat_value *body = gw_submit_body(s);
     struct gw_ask ask = {
         .type = WIRE_RUN_SUBMIT,
         .run = s->run_id,

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     err_clear(&err);
-    if (!gw_runspec_parse(body, &spec, &err)) {
+    if (!gw_runspec_parse(body, "", &spec, &err)) {
         must(err.code == ERR_INVALID && strstr(err.text, ": ") != NULL);
         return 0;
     }

@@ -29,7 +29,7 @@ THIRD_PARTY = {
     "libpq-fe.h": r"common/store/pg\w*\.[ch]",
     "civetweb.h": r"gateway/(server|req|handover)\w*\.[ch]",
     "xxhash.h": r"common/id\.c",
-    "curl/curl.h": r"worker/nodes/fetch\.c",
+    "curl/curl.h": r"worker/nodes/fetch\.c|gateway/hook\w*\.c",
     "dlfcn.h": r"worker/load\w*\.c|gateway/handover\w*\.c|tests/.*",
 }
 

@@ -401,7 +401,8 @@ struct rig *rig_start(int first_option, ...)
     EXPECT_MSG(rig.app.clerk != NULL, "%s", err.text);
     struct gw_hub_notes notes = {.self = rig.app.clerk,
                                  .graphs = gw_clerk_on_graphs,
-                                 .look_up = gw_clerk_look_up};
+                                 .look_up = gw_clerk_look_up,
+                                 .refused = gw_clerk_refused};
     rig.app.hub = gw_hub_new(rig.conf, &notes, &err);
     EXPECT_MSG(rig.app.hub != NULL, "%s", err.text);
     rig.app.stores = gw_stores_new(rig.conf, rig.app.hub);

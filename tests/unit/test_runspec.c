@@ -26,7 +26,7 @@ static bool parse(const char *fields, struct gw_runspec *s, struct err *err)
     (void)snprintf(text, sizeof(text), "{\"assistant_id\":\"agent\"%s%s}",
                    *fields == '\0' ? "" : ",", fields);
     *err = (struct err)ERR_INIT;
-    return gw_runspec_parse(json(text), s, err);
+    return gw_runspec_parse(json(text), "", s, err);
 }
 
 static void expect_good(const char *fields)
@@ -137,7 +137,7 @@ static void expect_body(const char *text, const char *said)
 {
     struct gw_runspec s;
     struct err err = ERR_INIT;
-    EXPECT(!gw_runspec_parse(json(text), &s, &err));
+    EXPECT(!gw_runspec_parse(json(text), "", &s, &err));
     EXPECT_EQ(err.code, ERR_INVALID);
     EXPECT_HAS(err.text, said);
 }
@@ -285,7 +285,7 @@ TEST(runspec_many_keys_merge_quickly)
         EXPECT(buf_printf(&text, ",\"k%d\":%d", i, i));
     }
     EXPECT(buf_puts(&text, "}}"));
-    EXPECT(gw_runspec_parse(json(buf_text(&text)), &s, &err));
+    EXPECT(gw_runspec_parse(json(buf_text(&text)), "", &s, &err));
     b.thread_metadata = json("{\"k7\":\"old\",\"kept\":1}");
     leat_value *m = gw_runspec_metadata(&s, &b);
     expect_part(m, "k7", "7");
