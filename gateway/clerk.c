@@ -221,7 +221,7 @@ static void release(gw_clerk_t *c, const struct job *j)
     char *owner = value_strdup(leat_get(submit, "owner"));
     char *key = value_strdup(leat_get(submit, "key"));
     const struct store_key k = {.owner = owner, .key = key};
-    store_t *store = gw_stores_take(c->app->stores, &err);
+    store_t *store = gw_stores_take(c->app->stores, "", &err);
     bool ok = store != NULL && store_keys_release(store, &k, &j->run, &err);
     if (!ok) {
         log_warn("key.kept", "run=%s error=%s", ID_TEXT(&j->run),

@@ -33,7 +33,7 @@ static bool insert(store_t *s, const struct store_cron *c, struct err *err)
         "INSERT INTO crons (" COLUMNS ")"
         " VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
         " $14) ON CONFLICT DO NOTHING",
-        "dsddiiiiisssoo", &c->cron_id, c->owner == NULL ? "" : c->owner,
+        "dsddiiiiisssoo", &c->cron_id, store_maker(s, c->owner),
         &c->assistant_id, &c->thread_id, (int64_t)c->enabled, c->next_us,
         c->end_us, now, now, c->schedule, c->timezone, c->on_completed,
         c->metadata, c->payload);
@@ -164,20 +164,21 @@ bool store_crons_get(store_t *s, const struct id *cron_id,
     check_magic(s, STORE_MAGIC);
     memset(out, 0, sizeof *out);
     struct store_query q = {.s = s, .err = err};
-    if (!store_query_open(
-            &q, "SELECT " COLUMNS " FROM crons WHERE cron_id = $1", "d",
-            cron_id)) {
+    if (!store_query_open(&q,
+                          "SELECT " COLUMNS " FROM crons WHERE cron_id = $1",
+                          "d", cron_id)) {
         return false;
     }
     bool found = store_query_next(&q);
     if (found) {
         read_row(&q, out);
     }
-    if (!store_query_close(&q)) {
+    bool ok = store_query_close(&q);
+    bool seen = ok && found && store_sees(s, out->owner);
+    if (!seen) {
         store_cron_fini(out);
-        return false;
     }
-    return found || no_cron(cron_id, err);
+    return seen || (ok && no_cron(cron_id, err));
 }
 
 static const char *sort_column(const char *sort_by)
@@ -243,7 +244,7 @@ bool store_crons_search(store_t *s, const struct store_crons_query *q,
                    " ORDER BY %s %s, cron_id",
                    sort_column(q->sort_by), q->ascending ? "ASC" : "DESC");
     struct store_query rows = {.s = s, .err = err};
-    if (!store_query_open(&rows, sql, "sididi", q->owner,
+    if (!store_query_open(&rows, sql, "sididi", store_viewer(s, q->owner),
                           (int64_t)(q->assistant_id != NULL),
                           q->assistant_id != NULL ? q->assistant_id : &nil,
                           (int64_t)(q->thread_id != NULL),

@@ -455,7 +455,7 @@ struct store_cron {
     struct id cron_id;
     struct id assistant_id;
     struct id thread_id; /* nil: each run makes a thread */
-    char *owner;         /* "" or NULL: none */
+    char *owner;         /* NULL going in: whom the handle acts as */
     char *schedule;
     char *timezone;     /* NULL: UTC */
     char *on_completed; /* delete or keep; NULL: of a thread */
@@ -496,7 +496,7 @@ MUST_USE bool store_crons_advance(store_t *s, const struct store_tick *t,
                                   struct err *err);
 
 struct store_crons_query {
-    const char *owner;             /* NULL: any; else only this owner's */
+    const char *owner;             /* NULL: whom the handle acts as, or any */
     const struct id *assistant_id; /* NULL: any */
     const struct id *thread_id;    /* NULL: any */
     const bool *enabled;           /* NULL: any */
