@@ -15,10 +15,10 @@
 
 #include "broker/actor.h"
 #include "broker/journal_log.h"
+#include "broker/store.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
-#include "common/store/store.h"
 
 #define JOURNAL_MAGIC LEAT_MAGIC(0xb0e70041)
 #define TURN_MESSAGES 4096            /* taken before the clock is looked at */
@@ -539,12 +539,7 @@ static void journal_main(struct brk_actor *actor, void *arg)
     check_magic(j, JOURNAL_MAGIC);
     j->self = actor;
     struct err err = ERR_INIT;
-    const struct store_conf conf = {
-        .url = conf_str(j->env->conf, CONF_STORE),
-        .role = STORE_OWNER,
-        .fsync = conf_is(j->env->conf, CONF_COMMIT, "fsync"),
-    };
-    j->store = store_open(&conf, &err);
+    j->store = brk_store_open(j->env, &err);
     if (j->store == NULL) {
         brk_actor_failed(actor, &err);
         return;

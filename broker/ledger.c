@@ -13,10 +13,10 @@
 
 #include "broker/actor.h"
 #include "broker/recent.h"
+#include "broker/store.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
-#include "common/store/store.h"
 
 #define LEDGER_MAGIC LEAT_MAGIC(0xb0e70021)
 #define GROUP_BATCHES 256 /* batches in one transaction */
@@ -108,12 +108,7 @@ static void ledger_main(struct brk_actor *actor, void *arg)
     check_magic(l, LEDGER_MAGIC);
     l->self = actor;
     struct err err = ERR_INIT;
-    struct store_conf conf = {
-        .url = conf_str(l->env->conf, CONF_STORE),
-        .role = STORE_OWNER,
-        .fsync = conf_is(l->env->conf, CONF_COMMIT, "fsync"),
-    };
-    l->store = store_open(&conf, &err);
+    l->store = brk_store_open(l->env, &err);
     if (l->store == NULL) {
         brk_actor_failed(actor, &err);
         return;
@@ -177,7 +172,7 @@ static void commit_group(struct brk_ledger *l)
 
 static enum outcome try_group(struct brk_ledger *l, struct err *err)
 {
-    if (!store_begin(l->store, err)) {
+    if (!store_begin_fast(l->store, err)) {
         return AGAIN;
     }
     for (size_t b = 0; b < l->n; b++) {

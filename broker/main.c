@@ -10,6 +10,7 @@
 #include "broker/journal.h"
 #include "broker/ledger.h"
 #include "broker/relay.h"
+#include "broker/store.h"
 #include "broker/vault.h"
 #include "common/admin.h"
 #include "common/clock.h"
@@ -19,6 +20,7 @@
 #include "common/store/store.h"
 
 #define STANDBY_MS 200 /* between tries to take the lock over */
+#define CHECK_MS 1000  /* between looks whether the lock is still ours */
 
 struct broker {
     struct brk_env env;
@@ -35,6 +37,7 @@ struct broker {
 static int serve(const conf_t *conf);
 static bool take_over(struct broker *b, struct err *err);
 static bool wait_for_lock(struct broker *b, struct err *err);
+static int watch(struct broker *b);
 static bool start(struct broker *b, struct err *err);
 static void stop(struct broker *b);
 static bool asked_to_stop_within(int64_t ms);
@@ -69,8 +72,7 @@ static int serve(const conf_t *conf)
         take_over(&b, &err) && start(&b, &err)) {
         log_info("broker.ready", "listen=%s epoch=%u", b.env.base, b.env.epoch);
         proc_ready(b.env.base);
-        while (!asked_to_stop_within(-1)) {
-        }
+        exit_code = watch(&b);
         log_info("broker.stopping");
     } else if (err.code != ERR_NONE) {
         exit_code = proc_failed(&err);
@@ -83,12 +85,7 @@ static int serve(const conf_t *conf)
  * error: asked to stop while standing by. */
 static bool take_over(struct broker *b, struct err *err)
 {
-    struct store_conf conf = {
-        .url = conf_str(b->env.conf, CONF_STORE),
-        .role = STORE_OWNER,
-        .fsync = conf_is(b->env.conf, CONF_COMMIT, "fsync"),
-    };
-    b->store = store_open(&conf, err);
+    b->store = brk_store_open(&b->env, err);
     return b->store != NULL && wait_for_lock(b, err) &&
            store_epoch_raise(b->store, &b->env.epoch, err) &&
            store_runs_load_open(b->store, &b->open.rows, &b->open.n, err);
@@ -113,6 +110,27 @@ static bool wait_for_lock(struct broker *b, struct err *err)
             return false;
         }
     }
+}
+
+/* Until the process is asked to stop, or another broker is the active one.
+ * While the store is away nobody can be. */
+static int watch(struct broker *b)
+{
+    bool away = false;
+    while (!asked_to_stop_within(CHECK_MS)) {
+        struct err err = ERR_INIT;
+        bool active = false;
+        bool known = store_broker_check(b->store, b->env.epoch, &active, &err);
+        if (known && !active) {
+            log_error("broker.superseded", "epoch=%u", b->env.epoch);
+            return 1;
+        }
+        if (known == away) {
+            away = !known;
+            log_warn("broker.store", "away=%d error=%s", away, LOG_Q(err.text));
+        }
+    }
+    return 0;
 }
 
 static bool start(struct broker *b, struct err *err)
@@ -159,7 +177,6 @@ static void stop(struct broker *b)
     admin_stop(&b->admin);
 }
 
-/* Negative: waits for as long as it takes. */
 static bool asked_to_stop_within(int64_t ms)
 {
     struct pollfd fd = {.fd = proc_term_fd(), .events = POLLIN};

@@ -16,22 +16,22 @@
 #include <string.h>
 
 #include "broker/actor.h"
+#include "broker/store.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
-#include "common/store/store.h"
 
 #define VAULT_MAGIC LEAT_MAGIC(0xb0e70031)
 #define GROUP_CALLS 512               /* in one transaction */
 #define GROUP_BYTES ((size_t)8 << 20) /* about, of their arguments */
 #define PUMP_MS 5                     /* while answers wait for room */
+#define PAUSE_MS 50 /* between tries while the store does not answer */
+#define PAUSE_MS_MAX 1000
 
 struct call {
     struct link_route from;
     struct wire_head head;
     leat_value *body;
-    leat_value *result;
-    struct err err; /* code ERR_NONE: done */
 };
 
 struct brk_vault {
@@ -41,11 +41,12 @@ struct brk_vault {
     struct brk_actor *self;  /* the thread's: the same one */
     store_t *store;
     link_t *peers;
-    bool behind;   /* some answer waits for room */
-    bool troubled; /* the last group failed as a whole */
+    bool behind;      /* some answer waits for room */
+    bool troubled;    /* the last group failed as a whole */
     int64_t sweep_ms; /* when items that have expired are looked for */
     size_t n;
     struct call calls[GROUP_CALLS];
+    struct store_call store_calls[GROUP_CALLS]; /* the same, for the store */
 };
 
 static void vault_main(struct brk_actor *actor, void *arg);
@@ -84,9 +85,14 @@ void brk_vault_destroy(struct brk_vault **p)
 /* What a call keeps in memory, about. */
 static size_t take_call(struct brk_vault *v, struct link_in *in)
 {
-    struct call *c = &v->calls[v->n++];
+    struct call *c = &v->calls[v->n];
     *c = (struct call){.from = in->from, .head = in->head, .body = in->body};
     in->body = NULL;
+    leat_view body = leat_view_of(c->body);
+    v->store_calls[v->n++] = (struct store_call){
+        .request = {.op = leat_string(leat_get(body, "op")),
+                    .args = leat_get(body, "args"),
+                    .fence = {c->head.run, c->head.attempt}}};
     return value_weight(c->body);
 }
 
@@ -137,31 +143,6 @@ static void collect(struct brk_vault *v)
 /* ---- doing ----------------------------------------------------------------
  */
 
-static bool run_call(struct brk_vault *v, struct call *c)
-{
-    leat_view body = leat_view_of(c->body);
-    const struct store_request request = {
-        .op = leat_string(leat_get(body, "op")),
-        .args = leat_get(body, "args"),
-        .fence = {c->head.run, c->head.attempt},
-    };
-    leat_drop(c->result);
-    c->result = NULL;
-    err_clear(&c->err);
-    return store_ops_run(v->store, &request, &c->result, &c->err);
-}
-
-static bool run_together(struct brk_vault *v, struct err *err)
-{
-    if (!store_begin(v->store, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < v->n; i++) {
-        (void)run_call(v, &v->calls[i]);
-    }
-    return store_commit(v->store, err);
-}
-
 static void say_trouble(struct brk_vault *v, const struct err *err)
 {
     stat_inc(STAT_STORE_ERRORS);
@@ -171,26 +152,42 @@ static void say_trouble(struct brk_vault *v, const struct err *err)
     }
 }
 
+/* Waits, longer each time; false when the vault is asked to stop. */
+static bool pause_for(struct brk_vault *v, int64_t *ms)
+{
+    zmq_pollitem_t item;
+    brk_actor_item(v->self, &item);
+    (void)zmq_poll(&item, 1, (long)*ms);
+    *ms = min_i64(*ms * 2, PAUSE_MS_MAX);
+    return !brk_actor_asked(v->self);
+}
+
+/* While the database is away, calls wait for it here. */
 static void run_calls(struct brk_vault *v)
 {
+    int64_t pause_ms = PAUSE_MS;
     struct err err = ERR_INIT;
-    if (run_together(v, &err)) {
-        if (v->troubled) {
-            log_info("vault.recovered");
+    for (;;) {
+        store_batch_run(v->store, v->store_calls, v->n, &err);
+        if (err.code == ERR_NONE) {
+            break;
         }
-        v->troubled = false;
-        return;
+        say_trouble(v, &err);
+        if (err.code != ERR_UNAVAILABLE || !pause_for(v, &pause_ms)) {
+            return;
+        }
     }
-    say_trouble(v, &err);
-    for (size_t i = 0; i < v->n; i++) {
-        (void)run_call(v, &v->calls[i]);
+    if (v->troubled) {
+        log_info("vault.recovered");
     }
+    v->troubled = false;
 }
 
 /* ---- answering ------------------------------------------------------------
  */
 
-static void finish_call(struct brk_vault *v, struct call *c)
+static void finish_call(struct brk_vault *v, struct call *c,
+                        struct store_call *did)
 {
     struct wire_head head = {.type = WIRE_STORE_DONE,
                              .attempt = c->head.attempt,
@@ -198,18 +195,19 @@ static void finish_call(struct brk_vault *v, struct call *c)
                              .tag = c->head.tag,
                              .run = c->head.run};
     leat_value *body = NULL;
-    if (c->err.code == ERR_NONE) {
-        body = leat_pack("{s:?W}", "result", c->result);
+    if (did->err.code == ERR_NONE) {
+        body = leat_pack("{s:?W}", "result", did->result);
     } else {
         head.type = WIRE_REFUSED;
-        body = leat_pack("{s:s,s:s}", "code", err_name((int)c->err.code),
-                         "text", c->err.text);
+        body = leat_pack("{s:s,s:s}", "code", err_name((int)did->err.code),
+                         "text", did->err.text);
     }
     /* Nobody there or no room: the caller asks again. */
     (void)link_send(v->peers, &c->from, &head, body);
-    leat_drop(c->result);
+    leat_drop(did->result);
     leat_drop(c->body);
     memset(c, 0, sizeof *c);
+    memset(did, 0, sizeof *did);
 }
 
 static void serve(struct brk_vault *v)
@@ -220,7 +218,7 @@ static void serve(struct brk_vault *v)
     for (size_t i = 0; i < v->n; i++) {
         stat_inc(STAT_VAULT_CALLS);
         stat_observe_us(STAT_VAULT_CALL, took_us);
-        finish_call(v, &v->calls[i]);
+        finish_call(v, &v->calls[i], &v->store_calls[i]);
     }
     v->n = 0;
 }
@@ -231,20 +229,13 @@ static void serve(struct brk_vault *v)
 static bool open_all(struct brk_vault *v, struct err *err)
 {
     const conf_t *c = v->env->conf;
-    const struct store_conf store = {
-        .url = conf_str(c, CONF_STORE),
-        .role = STORE_OWNER,
-        .fsync = conf_is(c, CONF_COMMIT, "fsync"),
-        .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),
-        .item_ttl_fixed = !conf_bool(c, CONF_ITEM_REFRESH),
-    };
     const struct link_spec spec = {
         .base = v->env->base,
         .port = WIRE_PORT_VAULT,
         .from = WIRE_G | WIRE_W,
         .frame_bytes = (size_t)conf_bytes(c, CONF_FRAME_BYTES),
     };
-    v->store = store_open(&store, err);
+    v->store = brk_store_open(v->env, err);
     v->peers = v->store == NULL ? NULL : link_router(&spec, err);
     return v->peers != NULL;
 }

@@ -15,6 +15,9 @@
 CONF(STORE, "store", "LEAT_STORE", STRING, "sqlite:./leat-data/leat.db", 1,
      4096, PROC_SERVERS | PROC_DEV, CONF_SECRET,
      "Database: sqlite:PATH or postgresql://USER@HOST/NAME.")
+CONF(STORE_CONNECTIONS, "store-connections", "LEAT_STORE_CONNECTIONS", INT,
+     "16", 2, 256, PROC_GATEWAY | PROC_WORKER, 0,
+     "Connections to PostgreSQL that this process may use at a time.")
 CONF(BROKER, "broker", "LEAT_BROKER", LIST, "tcp://127.0.0.1:7410", 1, 16,
      PROC_GATEWAY | PROC_WORKER, 0,
      "Base address of the broker; several for standbys.")

@@ -68,10 +68,14 @@ void gw_stores_destroy(gw_stores_t **p)
 
 static store_t *open_handle(gw_stores_t *s, struct err *err)
 {
+    const char *url = conf_str(s->conf, CONF_STORE);
     const struct store_conf conf = {
-        .url = conf_str(s->conf, CONF_STORE),
+        .url = url,
         .role = STORE_CLIENT,
-        .wait_ms = OPEN_WAIT_MS,
+        /* A server may be away; a file is made by the broker's first start. */
+        .wait_ms = store_url_shared(url) ? conf_ms(s->conf, CONF_SUBMIT_WAIT)
+                                         : OPEN_WAIT_MS,
+        .connections = (unsigned)conf_int(s->conf, CONF_STORE_CONNECTIONS),
         .call = call_vault,
         .call_self = s,
         .item_ttl_ms = conf_ms(s->conf, CONF_ITEM_TTL),

@@ -166,6 +166,7 @@ static bool bind_saver(struct attempt *a, struct err *err)
             .store = conf_str(c, CONF_STORE),
             .broker = seat->exec->conf.broker,
             .frame_bytes = conf_bytes(c, CONF_FRAME_BYTES),
+            .connections = (unsigned)conf_int(c, CONF_STORE_CONNECTIONS),
             .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),
             .item_ttl_fixed = !conf_bool(c, CONF_ITEM_REFRESH),
         };

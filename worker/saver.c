@@ -16,13 +16,14 @@
 #include "common/clock.h"
 #include "common/stat.h"
 #include "common/store/store.h"
+#include "worker/scribe.h"
 #include "worker/vault.h"
 
 #define WRK_SAVER_MAGIC LEAT_MAGIC(0x3a7e0012)
 #define KNOWN_MAX 64 /* namespaces remembered; the oldest goes */
-#define OPEN_WAIT_MS                                                           \
-    10000 /* for a broker that is still making the database                    \
-           */
+/* For a broker that is still making the database; for one that is away. */
+#define OPEN_WAIT_MS 10000
+#define LINE_WAIT_MS 1000
 
 /* What the last checkpoint of a namespace was. */
 struct known {
@@ -42,12 +43,15 @@ struct wrk_saver {
     struct id thread;
     struct id run;
     uint16_t attempt;
+    unsigned connections;
     int64_t item_ttl_ms;
     bool item_ttl_fixed;
     char *owner;
     store_t *store;
+    /* How writes go: one of the two. */
     wrk_vault_t *vault;
-    size_t oldest; /* place in known that is used next */
+    wrk_line_t *line; /* where several processes may write */
+    size_t oldest;    /* place in known that is used next */
     struct known known[KNOWN_MAX];
     struct graph_saver ops;
     struct graph_items items;
@@ -82,6 +86,7 @@ wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
         (struct wrk_vault_conf){.broker = s->broker,
                                 .frame_bytes = (size_t)conf->frame_bytes,
                                 .stopped = &s->stopped};
+    s->connections = conf->connections;
     s->item_ttl_ms = conf->item_ttl_ms;
     s->item_ttl_fixed = conf->item_ttl_fixed;
     (void)pthread_mutex_init(&s->turn, NULL);
@@ -115,6 +120,7 @@ void wrk_saver_destroy(wrk_saver_t **p)
     wrk_saver_unbind(s);
     store_destroy(&s->store);
     wrk_vault_destroy(&s->vault);
+    wrk_line_destroy(&s->line);
     (void)pthread_mutex_destroy(&s->turn);
     free(s->store_url);
     free(s->broker);
@@ -123,25 +129,61 @@ void wrk_saver_destroy(wrk_saver_t **p)
     *p = NULL;
 }
 
+/* A database behind a network may be away for a while. A run that would fail
+ * for that would be lost; one that waits is fenced or goes on. */
+static bool is_away(const wrk_saver_t *s, const struct err *err)
+{
+    return err->code == ERR_UNAVAILABLE && s->line != NULL &&
+           !atomic_load(&s->stopped);
+}
+
 /* ---- binding --------------------------------------------------------------
  */
 
+static bool open_store(wrk_saver_t *s, struct store_conf *conf, struct err *err)
+{
+    conf->by_call = true;
+    conf->call = s->line != NULL ? wrk_line_call : wrk_vault_call;
+    conf->call_self = s->line != NULL ? (void *)s->line : (void *)s->vault;
+    do {
+        err_clear(err);
+        s->store = store_open(conf, err);
+    } while (s->store == NULL && is_away(s, err));
+    return s->store != NULL;
+}
+
 static bool open_all(wrk_saver_t *s, struct err *err)
 {
-    if (s->vault == NULL) {
+    struct store_conf conf = {.url = s->store_url,
+                              .role = STORE_CLIENT,
+                              .wait_ms = OPEN_WAIT_MS,
+                              .connections = s->connections,
+                              .item_ttl_ms = s->item_ttl_ms,
+                              .item_ttl_fixed = s->item_ttl_fixed};
+    if (s->line == NULL && store_url_shared(s->store_url)) {
+        struct wrk_line_conf line = {.store = conf, .stopped = &s->stopped};
+        line.store.wait_ms = LINE_WAIT_MS;
+        s->line = wrk_line_new(&line);
+    } else if (s->line == NULL && s->vault == NULL) {
         s->vault = wrk_vault_new(&s->vault_conf, err);
     }
-    if (s->vault != NULL && s->store == NULL) {
-        const struct store_conf conf = {.url = s->store_url,
-                                        .role = STORE_CLIENT,
-                                        .wait_ms = OPEN_WAIT_MS,
-                                        .call = wrk_vault_call,
-                                        .call_self = s->vault,
-                                        .item_ttl_ms = s->item_ttl_ms,
-                                        .item_ttl_fixed = s->item_ttl_fixed};
-        s->store = store_open(&conf, err);
+    return (s->line != NULL || s->vault != NULL) &&
+           (s->store != NULL || open_store(s, &conf, err));
+}
+
+static void bind_writes(wrk_saver_t *s)
+{
+    if (s->line != NULL) {
+        wrk_line_bind(s->line, &s->run, s->attempt);
+    } else {
+        wrk_vault_bind(s->vault, &s->run, s->attempt);
     }
-    return s->store != NULL;
+}
+
+static bool flush_writes(wrk_saver_t *s, struct err *err)
+{
+    return s->line != NULL ? wrk_line_flush(s->line, err)
+                           : wrk_vault_flush(s->vault, err);
 }
 
 bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
@@ -157,7 +199,7 @@ bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
     s->run = run == NULL ? (struct id){{0}} : *run;
     s->attempt = attempt;
     s->bound = true;
-    wrk_vault_bind(s->vault, &s->run, attempt);
+    bind_writes(s);
     return true;
 }
 
@@ -366,8 +408,8 @@ static bool on_put_writes(void *self, const struct graph_spot *at,
     }
     const struct store_place there = place(s, at->ns);
     const struct store_writes writes = {list, n};
-    bool ok = store_checkpoints_put_writes(s->store, &there, at->id, &writes,
-                                           err);
+    bool ok =
+        store_checkpoints_put_writes(s->store, &there, at->id, &writes, err);
     free(list);
     return leave(s, ok);
 }
@@ -384,7 +426,7 @@ static bool on_put_view(void *self, const char *ns, const char *checkpoint_id,
 static bool on_flush(void *self, struct err *err)
 {
     wrk_saver_t *s = enter(self);
-    return leave(s, wrk_vault_flush(s->vault, err));
+    return leave(s, flush_writes(s, err));
 }
 
 /* ---- reading --------------------------------------------------------------
@@ -431,8 +473,14 @@ static bool load(wrk_saver_t *s, const struct store_checkpoint_key *key,
                  struct graph_saved *out, struct err *err)
 {
     struct store_checkpoint c;
-    if (!wrk_vault_flush(s->vault, err) ||
-        !store_checkpoints_load(s->store, key, &c, &out->found, err)) {
+    if (!flush_writes(s, err)) {
+        return false;
+    }
+    bool ok = false;
+    do {
+        ok = store_checkpoints_load(s->store, key, &c, &out->found, err);
+    } while (!ok && is_away(s, err));
+    if (!ok) {
         return false;
     }
     if (out->found) {
@@ -457,8 +505,14 @@ static bool list(wrk_saver_t *s, const struct store_checkpoints_query *q,
                  struct graph_saved **out, size_t *n, struct err *err)
 {
     struct store_checkpoint *rows = NULL;
-    if (!wrk_vault_flush(s->vault, err) ||
-        !store_checkpoints_list(s->store, q, &rows, n, err)) {
+    if (!flush_writes(s, err)) {
+        return false;
+    }
+    bool ok = false;
+    do {
+        ok = store_checkpoints_list(s->store, q, &rows, n, err);
+    } while (!ok && is_away(s, err));
+    if (!ok) {
         return false;
     }
     *out = base_zalloc((*n + 1) * sizeof **out);
@@ -490,9 +544,8 @@ static bool on_list(void *self, const struct graph_query *q,
 static struct store_item_key item_key(const wrk_saver_t *s, leat_view space,
                                       const char *key)
 {
-    return (struct store_item_key){.owner = s->owner == NULL ? "" : s->owner,
-                                   .space = space,
-                                   .key = key};
+    return (struct store_item_key){
+        .owner = s->owner == NULL ? "" : s->owner, .space = space, .key = key};
 }
 
 static bool on_item_put(void *self, leat_view space, const char *key,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * saver.h: checkpoints and items of a run as the engine wants them
- * (worker/graph/engine.h): reads come straight from the store, writes go to
- * the vault and are acknowledged later. One saver per executor, bound to one
+ * (worker/graph/engine.h): reads come straight from the store; writes go to
+ * the broker's vault, or, where several processes may write, to this one's
+ * scribe, and are acknowledged later. One saver per executor, bound to one
  * run after the other, for opening the database and a connection takes longer
  * than many a run.
  *
@@ -18,11 +19,12 @@
 typedef struct wrk_saver wrk_saver_t;
 
 struct wrk_saver_conf {
-    const char *store;   /* --store */
-    const char *broker;  /* base address of the broker in use */
-    int64_t frame_bytes; /* --frame-bytes */
-    int64_t item_ttl_ms; /* --item-ttl */
-    bool item_ttl_fixed; /* not --item-refresh */
+    const char *store;    /* --store */
+    const char *broker;   /* base address of the broker in use */
+    int64_t frame_bytes;  /* --frame-bytes */
+    unsigned connections; /* --store-connections */
+    int64_t item_ttl_ms;  /* --item-ttl */
+    bool item_ttl_fixed;  /* not --item-refresh */
 };
 
 /* Opens nothing yet. */

@@ -180,7 +180,7 @@ static bool set_up(struct pg_conn *c, const struct sql_conf *conf,
     (void)snprintf(text, sizeof text,
                    "SET default_transaction_isolation = 'read committed';"
                    "SET standard_conforming_strings = on;"
-                   "SET idle_in_transaction_session_timeout = 5000;"
+                   "SET idle_in_transaction_session_timeout = 10000;"
                    "SET synchronous_commit = %s;"
                    "SET jit = off;"
                    "%s",

@@ -30,6 +30,12 @@ static const struct sql_ops *driver_of(const char *url)
     return NULL;
 }
 
+bool store_url_shared(const char *url)
+{
+    const struct sql_ops *sql = driver_of(url);
+    return sql != NULL && !sql->one_writer;
+}
+
 static bool open_once(store_t *s, const struct sql_conf *conf, struct err *err)
 {
     if (!s->sql->open(conf, &s->db, err)) {
@@ -84,7 +90,9 @@ store_t *store_open(const struct store_conf *conf, struct err *err)
         .wait_ms = conf->wait_ms,
         .connections = conf->connections,
     };
-    if (!open_patiently(s, &inner, conf->wait_ms, err)) {
+    /* A file that its owner cannot open will not open by itself. */
+    bool patient = !s->owner || !sql->one_writer;
+    if (!open_patiently(s, &inner, patient ? conf->wait_ms : 0, err)) {
         store_destroy(&s);
     }
     return s;
@@ -114,8 +122,8 @@ void store_destroy(store_t **p)
 void store_act_as(store_t *s, const char *owner)
 {
     check_magic(s, STORE_MAGIC);
-    bool fits = base_copy(s->acts_as, sizeof s->acts_as,
-                          owner == NULL ? "" : owner);
+    bool fits =
+        base_copy(s->acts_as, sizeof s->acts_as, owner == NULL ? "" : owner);
     must(fits);
 }
 
@@ -152,6 +160,23 @@ bool store_broker_lock(store_t *s, bool *got, struct err *err)
     return s->sql->lock(s->db, got, err);
 }
 
+static bool read_epoch(store_t *s, int64_t *epoch, struct err *err)
+{
+    return store_query_number(STORE_QUERY(s, err), epoch,
+                              "SELECT value FROM meta WHERE name = 'epoch'",
+                              "");
+}
+
+bool store_broker_check(store_t *s, uint32_t epoch, bool *active,
+                        struct err *err)
+{
+    int64_t now = 0;
+    bool ok = store_broker_lock(s, active, err) &&
+              (!*active || read_epoch(s, &now, err));
+    *active = ok && *active && now == (int64_t)epoch;
+    return ok;
+}
+
 static bool raise_epoch(store_t *s, uint32_t *epoch, struct err *err)
 {
     int64_t now = 0;
@@ -159,9 +184,7 @@ static bool raise_epoch(store_t *s, uint32_t *epoch, struct err *err)
                          "UPDATE meta SET value = value + 1"
                          " WHERE name = 'epoch'",
                          "") ||
-        !store_query_number(STORE_QUERY(s, err), &now,
-                            "SELECT value FROM meta WHERE name = 'epoch'",
-                            "")) {
+        !read_epoch(s, &now, err)) {
         return false;
     }
     *epoch = (uint32_t)now;

@@ -74,9 +74,12 @@ struct store_conf {
     void *call_self;
     int64_t item_ttl_ms; /* of items put without one; 0: they stay */
     bool item_ttl_fixed; /* reading an item does not lengthen its life */
-    bool by_call; /* client: use `call` on PostgreSQL as well */
+    bool by_call;        /* client: use `call` on PostgreSQL as well */
 };
 
+/* May several processes write to the database of this URL? Then a client's
+ * handle does so itself, and needs no `call`. */
+bool store_url_shared(const char *url);
 store_t *store_open(const struct store_conf *conf, struct err *err) MUST_USE;
 void store_destroy(store_t **s);
 
@@ -101,6 +104,13 @@ MUST_USE bool store_ping(store_t *s, struct err *err);
 MUST_USE bool store_broker_lock(store_t *s, bool *got, struct err *err);
 /* Adds one to the epoch and gives it; once, right after taking the lock. */
 MUST_USE bool store_epoch_raise(store_t *s, uint32_t *epoch, struct err *err);
+/*
+ * Is this still the active broker? On PostgreSQL the lock goes with its
+ * connection; it is taken again when that was lost. *active is false when
+ * another has it, or had it since (the epoch is not `epoch` any more).
+ */
+MUST_USE bool store_broker_check(store_t *s, uint32_t epoch, bool *active,
+                                 struct err *err);
 
 /*
  * A group: the calls between begin and commit are one transaction. A call
@@ -132,6 +142,19 @@ struct store_request {
 };
 MUST_USE bool store_ops_run(store_t *s, const struct store_request *r,
                             leat_value **result, struct err *err);
+/*
+ * Several such calls in one transaction; when that fails as a whole (*whole
+ * says why, else it is cleared), each in one of its own, so that one that
+ * fails fails alone. Nothing is done, and every call has that error, when
+ * *whole is ERR_UNAVAILABLE: then all of it may be tried again.
+ */
+struct store_call {
+    struct store_request request;
+    leat_value *result; /* NULL: none */
+    struct err err;     /* code ERR_NONE: done */
+};
+void store_batch_run(store_t *s, struct store_call *calls, size_t n,
+                     struct err *whole);
 
 /*
  * Is `want` contained in `have`: every key of an object is there and contained
