@@ -274,6 +274,7 @@ TEST(saver_repeats_to_a_restarted_broker)
 
 TEST(saver_stop_ends_a_wait)
 {
+    store_kind_only_sqlite(); /* the vault is not asked elsewhere */
     struct world w;
     start(&w);
     brk_vault_destroy(&w.vault);

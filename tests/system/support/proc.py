@@ -184,7 +184,15 @@ class Stack:
             stack.start_gateway(*gateway)
         for _ in range(workers):
             stack.start_worker(*worker)
+        for proc in stack.kind("gateway") if workers else ():
+            until(lambda: stack.knows_graphs(proc.url), "the gateway hearing of graphs")
         return stack
+
+    @staticmethod
+    def knows_graphs(url):
+        """Of a worker's graphs a gateway hears a moment after the worker is ready."""
+        got = http.request(url, "POST", "/assistants/search", {"limit": 1})
+        return got.status != 200 or got.json() != []
 
     def start_broker(self, *options):
         if self.broker_base is None:
