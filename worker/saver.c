@@ -120,7 +120,7 @@ void wrk_saver_destroy(wrk_saver_t **p)
     wrk_saver_unbind(s);
     store_destroy(&s->store);
     wrk_vault_destroy(&s->vault);
-    wrk_line_destroy(&s->line);
+    wrk_scribe_destroy(&s->line);
     (void)pthread_mutex_destroy(&s->turn);
     free(s->store_url);
     free(s->broker);
@@ -143,7 +143,7 @@ static bool is_away(const wrk_saver_t *s, const struct err *err)
 static bool open_store(wrk_saver_t *s, struct store_conf *conf, struct err *err)
 {
     conf->by_call = true;
-    conf->call = s->line != NULL ? wrk_line_call : wrk_vault_call;
+    conf->call = s->line != NULL ? wrk_scribe_call : wrk_vault_call;
     conf->call_self = s->line != NULL ? (void *)s->line : (void *)s->vault;
     do {
         err_clear(err);
@@ -163,7 +163,7 @@ static bool open_all(wrk_saver_t *s, struct err *err)
     if (s->line == NULL && store_url_shared(s->store_url)) {
         struct wrk_line_conf line = {.store = conf, .stopped = &s->stopped};
         line.store.wait_ms = LINE_WAIT_MS;
-        s->line = wrk_line_new(&line);
+        s->line = wrk_scribe_new(&line);
     } else if (s->line == NULL && s->vault == NULL) {
         s->vault = wrk_vault_new(&s->vault_conf, err);
     }
@@ -174,7 +174,7 @@ static bool open_all(wrk_saver_t *s, struct err *err)
 static void bind_writes(wrk_saver_t *s)
 {
     if (s->line != NULL) {
-        wrk_line_bind(s->line, &s->run, s->attempt);
+        wrk_scribe_bind(s->line, &s->run, s->attempt);
     } else {
         wrk_vault_bind(s->vault, &s->run, s->attempt);
     }
@@ -182,7 +182,7 @@ static void bind_writes(wrk_saver_t *s)
 
 static bool flush_writes(wrk_saver_t *s, struct err *err)
 {
-    return s->line != NULL ? wrk_line_flush(s->line, err)
+    return s->line != NULL ? wrk_scribe_flush(s->line, err)
                            : wrk_vault_flush(s->vault, err);
 }
 

@@ -161,7 +161,7 @@ static void put_scribe(struct scribe *s)
 /* ---- lines ----------------------------------------------------------------
  */
 
-wrk_line_t *wrk_line_new(const struct wrk_line_conf *conf)
+wrk_line_t *wrk_scribe_new(const struct wrk_line_conf *conf)
 {
     must(conf->stopped != NULL && store_url_shared(conf->store.url));
     wrk_line_t *l = base_zalloc(sizeof *l);
@@ -187,7 +187,7 @@ static bool unref(wrk_line_t *l)
     return true;
 }
 
-void wrk_line_destroy(wrk_line_t **p)
+void wrk_scribe_destroy(wrk_line_t **p)
 {
     wrk_line_t *l = *p;
     if (l == NULL) {
@@ -203,7 +203,7 @@ void wrk_line_destroy(wrk_line_t **p)
     *p = NULL;
 }
 
-void wrk_line_bind(wrk_line_t *l, const struct id *run, uint16_t attempt)
+void wrk_scribe_bind(wrk_line_t *l, const struct id *run, uint16_t attempt)
 {
     check_magic(l, WRK_LINE_MAGIC);
     (void)pthread_mutex_lock(&l->scribe->mutex);
@@ -281,8 +281,8 @@ static void add(wrk_line_t *l, const char *op, const leat_value *args,
     s->last = c;
 }
 
-bool wrk_line_call(void *self, const char *op, const leat_value *args,
-                   leat_value **result, struct err *err)
+bool wrk_scribe_call(void *self, const char *op, const leat_value *args,
+                     leat_value **result, struct err *err)
 {
     wrk_line_t *l = self;
     check_magic(l, WRK_LINE_MAGIC);
@@ -300,7 +300,7 @@ bool wrk_line_call(void *self, const char *op, const leat_value *args,
     return ok;
 }
 
-bool wrk_line_flush(wrk_line_t *l, struct err *err)
+bool wrk_scribe_flush(wrk_line_t *l, struct err *err)
 {
     check_magic(l, WRK_LINE_MAGIC);
     (void)pthread_mutex_lock(&l->scribe->mutex);

@@ -22,13 +22,14 @@ struct wrk_line_conf {
 };
 
 /* The first line to a database starts its thread, the last ends it. */
-wrk_line_t *wrk_line_new(const struct wrk_line_conf *conf) MUST_USE;
-void wrk_line_destroy(wrk_line_t **p);
+wrk_line_t *wrk_scribe_new(const struct wrk_line_conf *conf) MUST_USE;
+void wrk_scribe_destroy(wrk_line_t **p);
 
 /* The same meanings as in worker/vault.h. */
-void wrk_line_bind(wrk_line_t *l, const struct id *run, uint16_t attempt);
-MUST_USE bool wrk_line_call(void *self, const char *op, const leat_value *args,
-                            leat_value **result, struct err *err);
-MUST_USE bool wrk_line_flush(wrk_line_t *l, struct err *err);
+void wrk_scribe_bind(wrk_line_t *l, const struct id *run, uint16_t attempt);
+MUST_USE bool wrk_scribe_call(void *self, const char *op,
+                              const leat_value *args, leat_value **result,
+                              struct err *err);
+MUST_USE bool wrk_scribe_flush(wrk_line_t *l, struct err *err);
 
 #endif
