@@ -151,8 +151,9 @@ void leat_set_memory(leat_graph *g, enum leat_memory memory);
 void leat_add_edge(leat_graph *g, const char *from, const char *to);
 /* Waits for all of `from` (NULL-terminated) before `to` runs. */
 void leat_add_join(leat_graph *g, const char *const from[], const char *to);
-/* `targets` (NULL-terminated, or NULL for any node) is for drawing and for
- * finding mistakes early. */
+/* `targets` (NULL-terminated) is what the route may name, LEAT_END included;
+ * anything else it names is a KeyError. NULL: any node, and a name that is no
+ * node's leads nowhere. */
 void leat_add_branch(leat_graph *g, const char *from, leat_route_fn route,
                      const char *const targets[]);
 /* Stops before / after these nodes in every run; "*" alone means all. */

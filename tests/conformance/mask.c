@@ -209,6 +209,15 @@ tree *mask_repr(const tree *error)
     const char *name = tree_string(tree_get(error, "name"));
     const char *message = tree_string(tree_get(error, "message"));
     must(name != NULL && message != NULL);
+    bool shown = strcmp(name, "KeyError") == 0 &&
+                 (message[0] == '\'' || strcmp(message, "None") == 0);
+    if (shown) { /* the message is the key's own repr */
+        char *out = NULL;
+        must(asprintf(&out, "%s(%s)", name, message) >= 0);
+        tree *t = tree_text(out);
+        free(out);
+        return t;
+    }
     const char *quote = strchr(message, '\'') != NULL &&
                                 strchr(message, '"') == NULL
                             ? "\""

@@ -407,12 +407,58 @@ static char *bad_return(const struct mask *m, const char *message)
     return text;
 }
 
+/* May a branch of these graphs only lead to what it names? */
+static bool names_targets(const tree *graphs)
+{
+    for (size_t g = 0; g < tree_count(graphs); g++) {
+        const tree *branches = tree_get(tree_at(graphs, g), "conditional");
+        for (size_t i = 0; i < tree_count(branches); i++) {
+            const tree *b = tree_at(branches, i);
+            if (tree_count(tree_get(b, "map")) > 0 ||
+                tree_count(tree_get(b, "targets")) > 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The label that was looked for, which JS does not tell; NULL: there is no
+ * KeyError on the other side. */
+static const char *missing_label(const struct mask *m)
+{
+    for (size_t i = 0; i < tree_count(m->ours); i++) {
+        const tree *error = tree_get(tree_at(m->ours, i), "error");
+        if (tree_is(tree_get(error, "name"), "KeyError")) {
+            return tree_string(tree_get(error, "message"));
+        }
+    }
+    return NULL;
+}
+
+/* An error of a branch that leads nowhere: a failed look-up in Python when the
+ * branch names its targets. */
+static bool lost_label(const struct mask *m, tree *error)
+{
+    static const char js[] =
+        "Branch condition returned unknown or null destination";
+    const char *label = missing_label(m);
+    if (!tree_is(tree_get(error, "message"), js) || label == NULL ||
+        !names_targets(m->graphs)) {
+        return false;
+    }
+    tree_set(error, "name", tree_text("KeyError"));
+    tree_set(error, "message", tree_text(label));
+    return true;
+}
+
 /* {name, message} of an error, wherever it is. */
 static void python_wording(tree *t, void *arg)
 {
     tree *message = t->type == TREE_OBJECT ? tree_get(t, "message") : NULL;
     const char *text = tree_string(message);
-    if (text == NULL || tree_string(tree_get(t, "name")) == NULL) {
+    if (text == NULL || tree_string(tree_get(t, "name")) == NULL ||
+        lost_label(arg, t)) {
         return;
     }
     char *python = bad_return(arg, text);

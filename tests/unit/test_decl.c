@@ -312,7 +312,7 @@ TEST(decl_labels_lead_through_the_map)
     EXPECT_STR(run(graph, "{\"x\":\"go\"}"), "{\"x\":\"b\"}");
     EXPECT_STR(run(graph, "{\"x\":\"stop\"}"), "{\"x\":\"stop\"}");
     EXPECT_STR(run(graph, "{\"x\":\"lost\"}"),
-               "ValueError: Branch did not return a valid destination");
+               "KeyError: 'lost'");
 }
 
 /* The content of the last message. */

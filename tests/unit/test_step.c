@@ -183,7 +183,7 @@ TEST(step_command_goes_besides_edges)
     rig_fini(&r);
 }
 
-static void build_bad_route(leat_graph *g, leat_view config)
+static void build_open_route(leat_graph *g, leat_view config)
 {
     (void)config;
     add_log(g);
@@ -192,12 +192,31 @@ static void build_bad_route(leat_graph *g, leat_view config)
     leat_add_branch(g, "a", route_bad, NULL);
 }
 
-TEST(step_route_to_nowhere_fails)
+static void build_closed_route(leat_graph *g, leat_view config)
+{
+    (void)config;
+    add_log(g);
+    leat_add_node(g, "a", node_a);
+    leat_add_edge(g, LEAT_START, "a");
+    leat_add_branch(g, "a", route_bad, (const char *const[]){"a", NULL});
+}
+
+TEST(step_route_to_no_node_ends)
 {
     struct rig r;
-    rig_init(&r, build_bad_route, GRAPH_MODE_UPDATES);
+    rig_init(&r, build_open_route, GRAPH_MODE_UPDATES);
     rig_run(&r, "{\"log\":[]}");
-    EXPECT_STR(r.result.error_type, "ValueError");
+    EXPECT_STR(rig_output(&r), "{\"log\":[\"a\"]}");
+    rig_fini(&r);
+}
+
+TEST(step_route_past_its_targets_fails)
+{
+    struct rig r;
+    rig_init(&r, build_closed_route, GRAPH_MODE_UPDATES);
+    rig_run(&r, "{\"log\":[]}");
+    EXPECT_STR(r.result.error_type, "KeyError");
+    EXPECT_STR(r.result.error_text, "'nowhere'");
     /* Its update was made before the edge failed: both libraries show it. */
     EXPECT_STR(rig_log(&r), "updates {\"a\":{\"log\":[\"a\"]}}\n");
     rig_fini(&r);

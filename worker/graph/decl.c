@@ -238,9 +238,11 @@ static struct leat_retry read_retry(leat_view v)
     return retry;
 }
 
+/* Only the main graph may have a cache, and nested ones have none of it. */
 static int read_ttl(const struct reader *r, leat_view cache)
 {
-    if (!r->decl->cache || !graph_expr_true(cache)) {
+    bool cached = r->depth == 0 && graph_expr_true(leat_get(r->spec, "cache"));
+    if (!cached || !graph_expr_true(cache)) {
         return 0;
     }
     int64_t ttl = leat_int(leat_get(cache, "ttl"), -1);
@@ -400,21 +402,23 @@ static void read_edges(struct reader *r)
 }
 
 /* One destination through the map: its label's node, or itself if it is a
- * send or there is no map. NULL: the map has no such label. */
-static leat_value *follow_label(leat_view map, leat_view label)
+ * send or there is no map. NULL after leat_fail(). */
+static leat_value *follow_label(leat_context *ctx, leat_view map,
+                                leat_view label)
 {
+    if (leat_type_of(map) != LEAT_OBJECT || leat_tag_of(label) == LEAT_SEND) {
+        return leat_type_of(label) == LEAT_MISSING ? leat_new_null()
+                                                   : leat_value_of(label);
+    }
     leat_text t = leat_string(label);
-    if (leat_type_of(map) == LEAT_OBJECT && t.ptr != NULL) {
+    if (t.ptr != NULL && leat_type_of(leat_get_n(map, t.ptr, t.len)) !=
+                             LEAT_MISSING) {
         return leat_value_of(leat_get_n(map, t.ptr, t.len));
     }
-    return leat_type_of(label) == LEAT_MISSING ? leat_new_null()
-                                               : leat_value_of(label);
-}
-
-static leat_value *lost(leat_context *ctx)
-{
-    return leat_fail(ctx, "ValueError",
-                     "Branch did not return a valid destination");
+    char *shown = graph_fault_key(label);
+    leat_fail(ctx, "KeyError", "%s", shown);
+    free(shown);
+    return NULL;
 }
 
 /* NULL after leat_fail() when a label is not in the map. */
@@ -422,19 +426,18 @@ static leat_value *follow_map(leat_context *ctx, leat_view map,
                               leat_view where)
 {
     if (leat_type_of(where) != LEAT_LIST) {
-        leat_value *one = follow_label(map, where);
-        return one != NULL ? one : lost(ctx);
+        return follow_label(ctx, map, where);
     }
     size_t n = leat_count(where), done = 0;
     leat_value **items = base_zalloc((n + 1) * sizeof *items);
     while (done < n) {
-        items[done] = follow_label(map, leat_at(where, (long)done));
+        items[done] = follow_label(ctx, map, leat_at(where, (long)done));
         if (items[done] == NULL) {
             break;
         }
         done++;
     }
-    leat_value *out = done == n ? leat_new_list(n, items) : lost(ctx);
+    leat_value *out = done == n ? leat_new_list(n, items) : NULL;
     while (out == NULL && done > 0) {
         leat_drop(items[--done]);
     }
@@ -580,7 +583,6 @@ bool graph_decl_compile(leat_view graphs, struct graph **out, struct err *err)
     }
     struct decl *d = base_zalloc(sizeof *d);
     d->graphs = leat_value_of(graphs);
-    d->cache = graph_expr_true(leat_get(main_spec, "cache"));
     leat_graph *g = read_graph(d, (leat_text){"main", 4}, 0);
     graph_builder_keep(g, d, decl_destroy);
     return graph_compile(&g, out, err);

@@ -25,7 +25,6 @@ struct decl {
     struct decl_node *nodes;  /* all that were made, to be freed */
     struct decl_route *routes;
     unsigned graph_count;     /* graphs built so far */
-    bool cache;               /* main has a cache: `cache` of nodes counts */
 };
 
 struct decl_node {

@@ -56,6 +56,16 @@ static char quote_for(const char *text)
     return single && !twice ? '"' : '\'';
 }
 
+/* The text of a KeyError is the key as it is shown. */
+static bool is_shown(const struct fault *f)
+{
+    size_t len = strlen(f->text);
+    char first = f->text[0], last = len > 1 ? f->text[len - 1] : '\0';
+    return strcmp(f->type, "KeyError") == 0 &&
+           (strcmp(f->text, "None") == 0 ||
+            ((first == '\'' || first == '"') && last == first));
+}
+
 static void put_quoted(char **at, const char *text, char quote)
 {
     char *p = *at;
@@ -84,13 +94,34 @@ leat_value *graph_fault_repr(const struct fault *f)
     memcpy(out, f->type, type_len);
     char *p = out + type_len;
     *p++ = '(';
-    if (text[0] != '\0') {
+    if (text[0] != '\0' && is_shown(f)) {
+        p = stpcpy(p, text);
+    } else if (text[0] != '\0') {
         put_quoted(&p, text, quote_for(text));
     }
     *p++ = ')';
     leat_value *v = leat_new_string_n(out, (size_t)(p - out));
     free(out);
     return v;
+}
+
+char *graph_fault_key(leat_view key)
+{
+    leat_text t = leat_string(key);
+    enum leat_type type = leat_type_of(key);
+    if (type == LEAT_MISSING || type == LEAT_NULL) {
+        return base_strdup("None");
+    }
+    if (t.ptr == NULL) {
+        char *json = leat_to_json(key), *copy = base_strdup(json);
+        leat_free_text(json);
+        return copy;
+    }
+    char *text = base_memdup(t.ptr, t.len);
+    char *out = base_zalloc(2 * t.len + 3), *end = out;
+    put_quoted(&end, text, quote_for(text));
+    free(text);
+    return out;
 }
 
 void graph_fault_move(struct fault *to, struct fault *from)

@@ -32,6 +32,8 @@ bool graph_fault_err(struct fault *f, const struct err *err);
 bool graph_fault_is(const struct fault *f);
 /* Python's repr of the exception: ValueError('text'); one reference. */
 leat_value *graph_fault_repr(const struct fault *f);
+/* The text of a KeyError, the key as Python shows it; free() it. */
+char *graph_fault_key(leat_view key);
 /* Moves `from` into `to` (which must be empty); `from` is then empty. */
 void graph_fault_move(struct fault *to, struct fault *from);
 void graph_fault_fini(struct fault *f);

@@ -136,40 +136,29 @@ static bool write_send(struct writing *s, leat_view send)
     return true;
 }
 
-/* A name or a send; *known: the name is a node's or the end's. */
-static bool write_target(struct writing *s, leat_view target, bool *known)
+/* A name or a send. Unknown names are dropped, as a write to no channel is. */
+static bool write_target(struct writing *s, leat_view target)
 {
-    *known = true;
     if (leat_tag_of(target) == LEAT_SEND) {
         return write_send(s, target);
     }
     leat_text name = leat_string(target);
-    if (name.ptr == NULL) {
-        *known = false;
-        return true;
-    }
-    if (leat_is(target, LEAT_END)) {
-        return true;
-    }
     const struct graph_node *n =
-        graph_node_get(s->w->graph, name.ptr, name.len);
-    if (n == NULL || n->branch_channel == CHANNEL_START) {
-        *known = false;
-        return true;
+        name.ptr == NULL ? NULL
+                         : graph_node_get(s->w->graph, name.ptr, name.len);
+    if (n != NULL && n->branch_channel != CHANNEL_START) {
+        graph_writes_add(s->out, (int)n->branch_channel, NULL);
     }
-    graph_writes_add(s->out, (int)n->branch_channel, NULL);
     return true;
 }
 
-/* goto: unknown names are dropped, as a write to no channel is. */
 static bool write_goto(struct writing *s, leat_view target)
 {
-    bool known;
     if (leat_type_of(target) != LEAT_LIST) {
-        return write_target(s, target, &known);
+        return write_target(s, target);
     }
     for (leat_iter it = leat_iter_of(target); leat_next(&it);) {
-        if (!write_target(s, it.item, &known)) {
+        if (!write_target(s, it.item)) {
             return false;
         }
     }
@@ -248,21 +237,53 @@ static bool fresh_channels(struct writing *s, struct channels *fresh)
     return fine;
 }
 
-static bool write_route(struct writing *s, leat_view route)
+static bool is_among(char *const *names, leat_view name)
 {
-    bool known = true;
-    if (leat_type_of(route) == LEAT_LIST) {
-        for (leat_iter it = leat_iter_of(route); known && leat_next(&it);) {
-            if (!write_target(s, it.item, &known)) {
-                return false;
-            }
-        }
-    } else if (!write_target(s, route, &known)) {
+    while (*names != NULL && !leat_is(name, *names)) {
+        names++;
+    }
+    return *names != NULL;
+}
+
+/* Where targets are named the look-up fails as that in a dict; where not,
+ * only nothing and the start are nowhere to go. */
+static bool check_destination(struct writing *s,
+                              const struct graph_branch *branch,
+                              leat_view to)
+{
+    enum leat_type t = leat_type_of(to);
+    if (leat_tag_of(to) == LEAT_SEND) {
+        return true;
+    }
+    if (branch->targets != NULL && is_among(branch->targets, to)) {
+        return true;
+    }
+    if (branch->targets != NULL) {
+        char *shown = graph_fault_key(to);
+        graph_fault_set(s->fault, "KeyError", "%s", shown);
+        free(shown);
         return false;
     }
-    return known || graph_fault_set(s->fault, "ValueError",
-                                    "Branch did not return a valid "
-                                    "destination");
+    bool nowhere = t == LEAT_MISSING || t == LEAT_NULL ||
+                   leat_is(to, LEAT_START);
+    return !nowhere || graph_fault_set(s->fault, "ValueError",
+                                       "Branch did not return a valid "
+                                       "destination");
+}
+
+/* A branch leads to where a goto would, but has to lead somewhere. */
+static bool write_route(struct writing *s, const struct graph_branch *branch,
+                        leat_view route)
+{
+    bool fine = true;
+    if (leat_type_of(route) != LEAT_LIST) {
+        fine = check_destination(s, branch, route);
+    }
+    for (size_t i = 0; fine && leat_type_of(route) == LEAT_LIST &&
+                       i < leat_count(route); i++) {
+        fine = check_destination(s, branch, leat_at(route, (long)i));
+    }
+    return fine && write_goto(s, route);
 }
 
 static enum task_end write_branch(struct writing *s,
@@ -271,7 +292,7 @@ static enum task_end write_branch(struct writing *s,
 {
     leat_value *route = graph_context_route(s->w->ctx, branch, state);
     enum task_end end = graph_context_end(s->w->ctx, s->fault);
-    if (end == TASK_DONE && !write_route(s, leat_view_of(route))) {
+    if (end == TASK_DONE && !write_route(s, branch, leat_view_of(route))) {
         end = TASK_FAILED;
     }
     leat_drop(route);
