@@ -14,7 +14,8 @@
 /* --- errors -------------------------------------------------------------- */
 MASK(error_text, RECORDED, V14 | V17,
      "streaming.md 9, error text suffix; engine.md 2, 4.1, 4.4, 10",
-     "class names and texts are Python's")
+     "class names and texts are Python's; JS does not tell the label that a "
+     "branch has no target for")
 
 /* --- which events there are ---------------------------------------------- */
 MASK(tools_mode, RECORDED, V14 | V17,
@@ -145,6 +146,9 @@ MASK(message_metadata, BOTH, V14 | V17 | PY,
 MASK(tool_error_text, RECORDED, V14 | V17,
      "engine.md 11.5",
      "the text for an unknown tool is Python's")
+MASK(tool_json, BOTH, V14 | V17,
+     "engine.md 11.5",
+     "a tool's answer that is no text becomes JSON, in Python with blanks")
 MASK(message_ids, BOTH, V14 | V17 | PY,
      "engine.md 11.3 and streaming.md 3.7",
      "made-up ids: run-<uuid>, lc_run--<uuid>, run-<uuid>-tool-<call>, or a "

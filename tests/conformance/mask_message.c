@@ -226,6 +226,45 @@ void mask_tool_error_text(struct mask *m, tree *results)
     mask_all(results, python_tool_error, m);
 }
 
+/* JSON without the blanks that are outside its texts. */
+static char *squeeze(const char *json)
+{
+    char *out = base_strdup(json), *to = out;
+    bool quoted = false;
+    for (const char *p = json; *p != '\0'; p++) {
+        if (*p == ' ' && !quoted) {
+            continue;
+        }
+        if (*p == '\\' && p[1] != '\0') {
+            *to++ = *p++;
+        } else if (*p == '"') {
+            quoted = !quoted;
+        }
+        *to++ = *p;
+    }
+    *to = '\0';
+    return out;
+}
+
+static void squeeze_answer(tree *t, void *arg)
+{
+    tree *content = tree_get(t, "content");
+    const char *text = tree_string(content);
+    (void)arg;
+    if (tree_is(tree_get(t, "type"), "tool") && text != NULL &&
+        (text[0] == '{' || text[0] == '[')) {
+        char *json = squeeze(text);
+        tree_set_text(content, json);
+        free(json);
+    }
+}
+
+void mask_tool_json(struct mask *m, tree *results)
+{
+    (void)m;
+    mask_all(results, squeeze_answer, NULL);
+}
+
 /* Length of the uuid (or its recorded number) at `s`; 0: there is none. */
 static size_t uuid_length(const char *s)
 {

@@ -221,13 +221,9 @@ static leat_value *run_tool(leat_context *ctx, leat_view tool, leat_view call)
     if (result != NULL && leat_tag_of(leat_view_of(result)) == LEAT_COMMAND) {
         message = leat_hold(result);
     } else if (result != NULL) {
-        leat_text text = leat_string(leat_view_of(result));
-        char *json = text.ptr != NULL ? NULL
-                                      : leat_to_json(leat_view_of(result));
-        leat_text content = {json != NULL ? json : text.ptr,
-                             json != NULL ? strlen(json) : text.len};
-        message = answer(call, content, false);
-        leat_free_text(json);
+        leat_value *content = graph_tool_content(leat_view_of(result));
+        message = answer(call, leat_string(leat_view_of(content)), false);
+        leat_drop(content);
     }
     graph_tool_end(run, leat_view_of(message));
     leat_drop(result);

@@ -15,4 +15,9 @@ struct tool_run *graph_tool_begin(leat_context *ctx, const char *name,
                                   leat_view input);
 void graph_tool_end(struct tool_run *t, leat_view output);
 
+/* What a tool returned as the content of its message: a text as it is,
+ * anything else as JSON the way Python writes it, with blanks. One
+ * reference. */
+leat_value *graph_tool_content(leat_view result);
+
 #endif
