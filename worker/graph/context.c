@@ -180,7 +180,7 @@ static leat_value *take_null_answer(struct work *w)
 static bool next_answer(leat_context *ctx, leat_view *answer)
 {
     struct work *w = ctx->work;
-    size_t asked = ctx->asked++;
+    size_t asked = w->asked++;
     if (asked >= w->resume_count) {
         leat_value *given = take_null_answer(w);
         if (given == NULL) {
@@ -190,7 +190,7 @@ static bool next_answer(leat_context *ctx, leat_view *answer)
                                                 sizeof *w->resume);
         w->resume[w->resume_count++] = given;
     }
-    w->resume_used = true;
+    w->answered++;
     if (answer != NULL) {
         *answer = leat_view_of(w->resume[asked]);
     }

@@ -121,7 +121,8 @@ struct work {
     leat_value *command;     /* TASK_PARENT */
     leat_value **resume;     /* answers of this task, in order */
     size_t resume_count;
-    bool resume_used;
+    size_t answered;         /* questions, in this attempt */
+    size_t asked;            /* interrupts so far, in all attempts */
     unsigned calls;          /* graphs run inside this execution */
     bool retried;            /* nested graphs continue */
     int attempt;
@@ -150,7 +151,6 @@ struct leat_context {
     struct fault fault;
     leat_value *interrupts;
     leat_value *command;
-    size_t asked;            /* interrupts so far in this attempt */
 };
 void graph_context_init(struct leat_context *ctx, struct work *w);
 void graph_context_fini(struct leat_context *ctx);

@@ -33,20 +33,12 @@ static const char *named_checkpoint(const struct loop *l)
     return req->checkpoint_id;
 }
 
-/* A namespace without the ids of tasks: where a replay begins only once. */
+/* A namespace without the id of its task: where a replay begins only once. A
+ * second call in one task counts as a second visit. */
 static char *stable_namespace(const char *ns)
 {
-    char *out = base_strdup(ns);
-    char *to = out;
-    bool in_id = false;
-    for (const char *p = ns; *p != '\0'; p++) {
-        in_id = *p == '|' ? false : in_id || *p == ':';
-        if (!in_id) {
-            *to++ = *p;
-        }
-    }
-    *to = '\0';
-    return out;
+    const char *id = strrchr(ns, ':');
+    return id == NULL ? base_strdup(ns) : base_memdup(ns, (size_t)(id - ns));
 }
 
 /* On a replay's first visit a graph starts from what it had back then. */
@@ -173,7 +165,8 @@ enum loop_phase graph_start_load(struct loop *l)
         l->resuming = RESUMING_UNSET; /* its input begins it anew */
     }
     l->explicit_id = is_root(l) && named_checkpoint(l) != NULL;
-    l->skip_done = !l->explicit_id;
+    /* A nested graph runs its unfinished step again as a whole. */
+    l->skip_done = is_root(l) && !l->explicit_id;
     l->step = l->cp.step + 1;
     if (!set_limit(l)) {
         l->end = LOOP_FAILED;

@@ -348,13 +348,10 @@ static enum loop_phase (*const phases[])(struct loop *) = {
     [PHASE_AFTER] = phase_after,
 };
 
+/* A graph without memory is no obstacle to those inside it. */
 static bool memory_kept(const struct loop *l)
 {
-    if (l->caller == NULL) {
-        return true;
-    }
-    return l->caller->loop->saver != NULL &&
-           l->graph->memory != LEAT_MEMORY_NONE;
+    return l->caller == NULL || l->graph->memory != LEAT_MEMORY_NONE;
 }
 
 /* metadata.parents: the checkpoints of the graphs around, by namespace. */

@@ -189,7 +189,7 @@ static void attempt(struct work *w)
 {
     struct leat_context ctx;
     graph_context_init(&ctx, w);
-    w->calls = 0;
+    w->answered = 0;
     graph_writes_clear(&w->task->writes);
     leat_value *result = run_node(w, &ctx);
     bool commanded = ctx.stop == CONTEXT_PARENT; /* by a nested graph */
@@ -248,7 +248,6 @@ static void execute(struct work *w)
 {
     w->attempt = 1;
     find_answers(w);
-    graph_talk_input(w);
     w->event = start_event(w);
     do {
         attempt(w);
@@ -258,9 +257,11 @@ static void execute(struct work *w)
 
 /* ---- what is kept and shown when a task has ended ----------------------- */
 
-static void add_answers(struct work *w, struct writes *to)
+/* Once per question that was answered: a write's place among its task's is
+ * part of its name in the store. */
+static void add_answers(struct work *w, struct writes *to, size_t most)
 {
-    if (w->resume_used) {
+    for (size_t i = 0; i < w->answered && i < most; i++) {
         graph_writes_add(to, WRITE_RESUME, answers_value(w));
     }
 }
@@ -281,8 +282,8 @@ static void commit_done(struct work *w)
 {
     struct task *t = w->task;
     struct writes kept = {0};
-    add_answers(w, &kept);
-    if (t->writes.count == 0) {
+    add_answers(w, &kept, SIZE_MAX);
+    if (t->writes.count == 0 && kept.count == 0) {
         graph_writes_add(&t->writes, WRITE_NONE, NULL);
     }
     graph_writes_append(&kept, &t->writes);
@@ -316,7 +317,7 @@ static void commit_interrupted(struct work *w)
         return; /* a static one inside: nothing is kept of it */
     }
     graph_writes_add(&kept, WRITE_INTERRUPT, leat_hold(w->interrupts));
-    add_answers(w, &kept);
+    add_answers(w, &kept, 1);
     if (keep(w, &kept) && keep_question(w)) {
         graph_run_lock(w->loop->run);
         graph_stream_interrupts(w->loop, w->interrupts);
@@ -331,7 +332,7 @@ static void commit_interrupted(struct work *w)
 static void keep_error(struct work *w, leat_value *error, bool shown)
 {
     struct writes kept = {0};
-    add_answers(w, &kept);
+    add_answers(w, &kept, SIZE_MAX);
     graph_writes_append(&kept, &w->task->writes);
     bool wrote = kept.count > 0;
     graph_writes_add(&kept, WRITE_ERROR, leat_hold(error));
@@ -424,6 +425,10 @@ void graph_work_run(struct loop *l)
             l->works[l->work_count++] =
                 (struct work){.loop = l, .task = &l->tasks.at[i]};
         }
+    }
+    /* All tasks of a step begin before any of them ends. */
+    for (size_t i = 0; i < l->work_count; i++) {
+        graph_talk_input(&l->works[i]);
     }
     graph_pool_run(run_one, l, l->work_count);
 }
