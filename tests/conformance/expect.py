@@ -205,6 +205,15 @@ def cache_key(*args, **kwargs):
     return json.dumps(plain([args, kwargs]), sort_keys=True)
 
 
+class PromptCache(InMemoryCache):
+    """Has what it was given at once. The library's loop does not wait until
+    its cache has it: whether the next step finds it there is chance."""
+
+    def aset(self, pairs):
+        self.set(pairs)
+        return asyncio.sleep(0)
+
+
 # --- graphs -------------------------------------------------------------------
 def append(a, b):
     return a + (b if isinstance(b, list) else [b])
@@ -314,7 +323,7 @@ class Scenario:
 
     def add_node(self, g, name, spec):
         more = {}
-        if spec.get("retry"):
+        if spec.get("retry") is not None:
             more["retry_policy"] = RetryPolicy(
                 initial_interval=0.001,
                 jitter=False,
@@ -364,7 +373,7 @@ class Scenario:
             if d.get("checkpointer") is not False:
                 more["checkpointer"] = self.saver
             if d.get("cache"):
-                more["cache"] = InMemoryCache()
+                more["cache"] = PromptCache()
         if d.get("name") or name != "main":
             more["name"] = d.get("name") or name
         if "subgraph_checkpointer" in d:

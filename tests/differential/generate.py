@@ -8,6 +8,8 @@ they read is either their input or a constant.
 """
 import random
 
+from values import Values
+
 # What a case may draw, and how likely it is.
 FEATURES = {
     "sum": 0.5,
@@ -44,6 +46,7 @@ FEATURES = {
     "odd": 0.25,
     "overwrite": 0.2,
     "conflict": 0.1,
+    "coerce": 0.4,
 }
 
 # State keys, their reducers, and the features that bring them.
@@ -67,125 +70,17 @@ END = "__end__"
 START = "__start__"
 
 
-class Maker:
+class Maker(Values):
     """One case in the making."""
 
     def __init__(self, seed):
-        self.rng = random.Random(seed)
-        drawn = {f for f, p in FEATURES.items() if self.rng.random() < p}
+        rng = random.Random(seed)
+        drawn = {f for f, p in FEATURES.items() if rng.random() < p}
         if drawn & {"models", "tools"}:
             drawn.add("messages")
-        self.features = drawn
+        keys = {k: r for k, (r, f) in KEYS.items() if f in drawn or not f}
+        super().__init__(rng, drawn, keys)
         self.graphs = {}
-        self.keys = {k: r for k, (r, f) in KEYS.items() if f in drawn or not f}
-        self.ids = 0
-
-    def has(self, feature, probability=1.0):
-        return feature in self.features and self.rng.random() < probability
-
-    def chance(self, probability):
-        return self.rng.random() < probability
-
-    def pick(self, items):
-        return self.rng.choice(list(items))
-
-    def some(self, items, least=1, most=3):
-        items = list(items)
-        n = min(len(items), self.rng.randint(least, most))
-        return self.rng.sample(items, n)
-
-    # --- values ---------------------------------------------------------------
-    def scalar(self):
-        return self.pick([0, 1, 7, -3, "", "s", "ä", True, False, None, 1.5])
-
-    def value(self):
-        if self.chance(0.8):
-            return self.scalar()
-        return self.pick([[], [1, "b"], {"k": 1}, {"k": {"l": [None]}}, {}])
-
-    def message(self, who):
-        """Of one id only one message is told: no two nodes may use the same."""
-        self.ids += 1
-        message = {"type": self.pick(["human", "ai", "system"]), "content": f"m{self.ids}"}
-        if self.chance(0.8):
-            message["id"] = self.pick([f"{who}-{self.ids}", f"{who}-0", f"{who}-1"])
-        if self.chance(0.1):
-            return {"type": "remove", "content": "", "id": self.pick(["h1", f"{who}-0"])}
-        return message
-
-    def messages(self, who, raw):
-        made = [self.message(who) for _ in range(self.rng.randint(1, 2))]
-        if raw:
-            made = [m for m in made if m["type"] != "remove"]
-        else:  # with an id: the library writes one into the object itself
-            made = [{"$msg": {"id": f"id{self.ids}-{i}", **m}} for i, m in enumerate(made)]
-        if made and self.chance(0.2):
-            return made[0]
-        return made
-
-    def write(self, key, who):
-        """A value for a key of the state, as a node would return it."""
-        reducer = self.keys[key]
-        if self.has("overwrite", 0.15) and reducer in ("append", "sum"):
-            plain = [f"o-{who}"] if reducer == "append" else self.rng.randint(0, 9)
-            return {"$overwrite": plain}
-        if reducer == "append":
-            if self.chance(0.1):
-                return f"{who}!"
-            if self.chance(0.15):
-                return [who, {"$state": self.pick(self.keys)}]
-            return [who]
-        if reducer == "sum":
-            return self.pick([1, 2, 10, -1, 0.5])
-        if reducer == "append_nodefault":
-            return [f"{who}.{self.rng.randint(0, 9)}"]
-        if reducer.startswith("topic"):
-            return self.pick([[who, 1], who, 3, [], ["t"]])
-        if reducer == "any":
-            return "same"
-        if reducer == "messages":
-            return self.messages(who, raw=self.chance(0.3))
-        if self.chance(0.2):
-            return {"$state": self.pick(self.keys)}
-        return self.value()
-
-    def update(self, who, keys):
-        """What a node writes: an object."""
-        out = {}
-        for key in keys:
-            reducer = self.keys[key]
-            often = 0.85 if key == "log" else 0.3
-            if reducer in ("last", "untracked", "ephemeral"):
-                often = 0.5 if "conflict" in self.features else 0.15
-            if self.chance(often):
-                out[key] = self.write(key, who)
-        if self.has("odd", 0.15):
-            out["unknown"] = 1
-        items = list(out.items())
-        self.rng.shuffle(items)
-        return dict(items)
-
-    def input(self, keys=None):
-        keys = list(keys or self.keys)
-        out = {}
-        for key in keys:
-            if self.chance(0.6):
-                value = self.write(key, "in")
-                text = repr(value)
-                if "$state" in text:
-                    value = ["in"] if self.keys[key] == "append" else 1
-                out[key] = value
-        if self.keys.get("messages") and "messages" in keys and self.chance(0.7):
-            out["messages"] = [{"type": "human", "content": "hi", "id": "h1"}]
-        return out
-
-    def argument(self, who):
-        if self.has("odd", 0.1):
-            return {}
-        out = {"log": [f"arg-{who}-{self.rng.randint(0, 99)}"]}
-        if self.chance(0.5):
-            out["x"] = {"$state": self.pick(["x", "y", "log"])}
-        return out
 
     # --- the body of a node -----------------------------------------------------
     def response(self, calls):
@@ -226,18 +121,17 @@ class Maker:
         ops = []
         if self.has("custom", 0.5):
             ops.append(self.custom(who, 0))
-        if self.has("interrupt", 0.35) and not graph.get("no_memory"):
+        if self.has("interrupt", 0.35):
             for i in range(self.pick([1, 1, 1, 2])):
                 ops.append({"op": "interrupt", "value": f"{who}{i}?", "as": f"v{i}"})
-        asks = any(op["op"] == "interrupt" for op in ops)
-        throws = not asks and (self.has("retry", 0.3) or self.has("fail", 0.25))
+        throws = self.has("retry", 0.3) or self.has("fail", 0.25)
         if throws:
             op = {"op": "throw", "message": f"{who} failed", "name": self.pick(["Boom", "Error"])}
             # of two that run at once either may be the second
             if graph["level"] == "main" and who not in graph["sendable"]:
                 op["when"] = {"$lt": [{"$calls": who}, self.rng.randint(2, 3)]}
-            ops.append(op)
-        if self.has("call_graph", 0.4) and graph["level"] == "main" and not throws:
+            ops.insert(self.rng.randint(0, len(ops)), op)
+        if self.has("call_graph", 0.4) and graph["level"] in ("main", "sub"):
             self.require_called()
             for i in range(self.pick([1, 1, 2])):
                 call = {"op": "call_graph", "graph": "called", "as": f"g{i}"}
@@ -256,9 +150,6 @@ class Maker:
         names = [op["as"] for op in ops if "as" in op and op["op"] != "llm"]
         if names and self.chance(0.8):
             update["log"] = [who, {"$var": self.pick(names)}]
-        asks = any(op["op"] == "interrupt" for op in ops)
-        if asks:  # the library runs a task that was answered and wrote nothing again
-            update.setdefault("log", [who])
         if any(op["op"] == "llm" for op in ops):
             update["messages"] = self.pick([[{"$var": "answer"}], {"$var": "answer"}])
         later = self.later(graph, who)
@@ -269,7 +160,7 @@ class Maker:
                 return {"$send": {"node": node, "arg": self.argument(who)}}
         if self.has("command", 0.4):
             return self.command(graph, who, update)
-        if not asks and self.has("odd", 0.15):
+        if self.has("odd", 0.15):
             return self.pick([None, {}, None, {}, "text", 3])
         return update
 
@@ -330,7 +221,7 @@ class Maker:
         if self.has("custom", 0.4):
             ops.append(self.custom(who, 1))
         node = {"do": ops}
-        if self.chance(0.95) or any(op["op"] == "interrupt" for op in ops):
+        if self.chance(0.95):
             ops.append({"op": "return", "value": self.result_of(graph, who, ops)})
         if any(op["op"] == "throw" for op in ops) and self.has("retry", 0.7):
             node["retry"] = {"maxAttempts": self.rng.randint(2, 3)}
@@ -340,9 +231,7 @@ class Maker:
     def decorate(self, graph, node, sendable):
         if self.has("defer", 0.3):
             node["defer"] = True
-        # of two tasks with one key only one finds what is there
-        keyed = graph["level"] == "main"
-        if keyed and not sendable and self.has("cache", 0.4):
+        if self.has("cache", 0.4):
             node["cache"] = {"ttl": 600}
         if self.has("metadata", 0.4):
             node["metadata"] = {"team": self.pick(["red", "blue"])}
@@ -367,8 +256,7 @@ class Maker:
         if level != "main" and level != "called":
             self.memory(graph)
         for who in names:
-            inside = inner and not graph.get("no_memory")
-            if inside and self.has(feature, 0.5) and (who == names[-1] or self.chance(0.5)):
+            if inner and self.has(feature, 0.5) and (who == names[-1] or self.chance(0.5)):
                 if inner not in self.graphs:
                     self.graph(inner, inner)
                 nodes[who] = {"graph": inner}
@@ -400,7 +288,8 @@ class Maker:
         answer = {"op": "return", "value": {"messages": [{"$var": "answer"}]}}
         nodes["agent"] = {"do": [self.ask(calls=True), answer]}
         tool = {"name": "add", "args": {"a": "number", "b": "number"}}
-        tool["returns"] = self.pick([{"$add": [{"$state": "a"}, {"$state": "b"}]}, "text"])
+        total = {"$add": [{"$state": "a"}, {"$state": "b"}]}
+        tool["returns"] = self.pick([total, total, "text", {"sum": total, "of": [1, "ä"]}])
         if self.has("custom"):
             tool["custom"] = {"from": "add", "a": {"$state": "a"}}
         if self.chance(0.2):
@@ -453,10 +342,12 @@ class Maker:
     def branch(self, graph, who):
         later = graph["order"] if who == START else self.later(graph, who)
         targets = [*later, END]
-        branch = {"from": who, "to": self.destination(graph, who, targets)}
+        named = [*targets, "nowhere"] if self.has("odd", 0.3) else targets
+        branch = {"from": who, "to": self.destination(graph, who, named)}
         if self.has("map", 0.5):
             labels = {f"L{i}": t for i, t in enumerate(targets)}
-            branch["to"] = self.pick([self.pick(labels), self.some(labels, 1, 2)])
+            names = [*labels, "L?"] if self.has("odd", 0.3) else labels
+            branch["to"] = self.pick([self.pick(names), self.some(names, 1, 2)])
             branch["map"] = labels
         return branch
 
@@ -485,8 +376,7 @@ class Maker:
         level, order = graph["level"], graph["order"]
         if self.has("static", 0.7):
             key = self.pick(["interrupt_before", "interrupt_after"])
-            if not graph.get("no_memory"):
-                graph[key] = self.some(order, 1, 2)
+            graph[key] = self.some(order, 1, 2)
         if self.has("schemas", 0.7):
             keys = list(graph["state"])
             if self.chance(0.5):

@@ -146,6 +146,7 @@ def targets_hold(graph):
 
     for branch in graph.get("conditional", []):
         known = set(branch["map"]) if "map" in branch else {"__end__", *graph["nodes"]}
+        known |= {"nowhere", "L?"}  # what the generator takes for neither
         to = branch["to"]
         if isinstance(to, dict) and "$map" in to:
             to = to["$map"][1]
