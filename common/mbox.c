@@ -22,7 +22,7 @@ struct mbox {
     pthread_cond_t some;
     int fd;
     bool closed;
-    bool rung; /* the eventfd is readable */
+    bool rung; /* the eventfd is readable, or will be in a moment */
     size_t waiting; /* threads in mbox_wait */
     size_t limit;
     void **ring; /* room slots, count used from head on */
@@ -98,30 +98,30 @@ static void grow(mbox_t *m)
 
 static void ring_bell(mbox_t *m)
 {
-    if (m->rung) {
-        return;
-    }
-    m->rung = true;
     uint64_t one = 1;
     ssize_t n = write(m->fd, &one, sizeof one);
     must(n == (ssize_t)sizeof one || errno == EAGAIN);
 }
 
+/* Nothing to read: who put the message is about to write. It wakes a poller
+ * for nothing then, who comes back here. */
 static void mute_bell(mbox_t *m)
 {
     if (!m->rung) {
         return;
     }
-    m->rung = false;
     uint64_t n;
     ssize_t got = read(m->fd, &n, sizeof n);
     must(got == (ssize_t)sizeof n || errno == EAGAIN);
+    m->rung = got < 0;
 }
 
 bool mbox_put(mbox_t *m, void *message)
 {
     check_magic(m, MBOX_MAGIC);
     must(message != NULL);
+    bool signal = false;
+    bool ring = false;
     lock(m);
     bool fits = !m->closed && m->count < m->limit;
     if (fits) {
@@ -130,13 +130,20 @@ bool mbox_put(mbox_t *m, void *message)
         }
         m->ring[(m->head + m->count) % m->room] = message;
         m->count++;
-        if (m->waiting > 0) {
-            must(pthread_cond_signal(&m->some) == 0);
-        } else if (m->count == 1) {
-            ring_bell(m);
+        signal = m->waiting > 0;
+        ring = !signal && !m->rung;
+        if (ring) {
+            m->rung = true;
         }
     }
     unlock(m);
+    /* Out of the lock, or who is woken would wait for it at once. */
+    if (signal) {
+        must(pthread_cond_signal(&m->some) == 0);
+    }
+    if (ring) {
+        ring_bell(m);
+    }
     return fits;
 }
 
@@ -189,6 +196,7 @@ void mbox_close(mbox_t *m)
     lock(m);
     m->closed = true;
     must(pthread_cond_broadcast(&m->some) == 0);
+    m->rung = true;
     ring_bell(m);
     unlock(m);
 }
