@@ -18,6 +18,7 @@
 
 static void give(struct brk_core *core, struct brk_run *run,
                  struct brk_peer *worker);
+static bool is_first(const struct brk_run *run);
 static void send_fence(struct brk_core *core, const struct brk_run *run,
                        bool adopt, uint64_t seq);
 static void commit_start(struct brk_core *core, struct brk_run *run);
@@ -44,7 +45,8 @@ void brk_attempt_arm(struct brk_core *core, struct brk_run *run)
         return;
     }
     int64_t wait = max_i64(run->due_ms, run->hold_ms);
-    if (run->watched && brk_recent_get(&core->subscribed, &run->id) == NULL) {
+    if (run->watched && !brk_homes_have(&core->homes, &run->thread) &&
+        brk_recent_get(&core->subscribed, &run->id) == NULL) {
         wait = max_i64(wait, run->reader_ms);
     }
     if (wait > core->now.mono_ms) {
@@ -160,18 +162,28 @@ static void give(struct brk_core *core, struct brk_run *run,
     run->first_seq = 0;
     run->lane->turn = run;
     run->started = run->executing = false;
-    run->wait_fence = true;
+    run->wait_fence = !is_first(run);
     run->wait_start = false;
     worker->given = ++core->given;
     brk_peer_give(worker, run);
     brk_run_move(run, BRK_RUN_FENCING, worker->id);
     send_fence(core, run, false, 0);
     run->torn_ms = 0;
-    if (run->stored && run->attempt == 1) { /* its log begins with 1 */
-        run->first_seq = 1;
-        commit_start(core, run);
-    }
     core->busy_changed = true;
+    if (is_first(run)) {
+        run->first_seq = 1;
+        if (run->stored) {
+            commit_start(core, run);
+        }
+        start_if_ready(core, run);
+    }
+}
+
+/* Its log begins with 1, and the relay reads who may speak before what comes
+ * from workers: nothing has to be waited for. */
+static bool is_first(const struct brk_run *run)
+{
+    return run->attempt == 1;
 }
 
 static void send_fence(struct brk_core *core, const struct brk_run *run,
@@ -183,6 +195,7 @@ static void send_fence(struct brk_core *core, const struct brk_run *run,
     note->ms = run->ms;
     note->stored = run->stored;
     note->adopt = adopt;
+    note->quiet = !run->wait_fence && !adopt;
     note->torn_ms = adopt ? 0 : run->torn_ms;
     note->seq = seq;
     brk_core_to_relay(core, note);

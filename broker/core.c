@@ -85,6 +85,7 @@ void brk_core_destroy(struct brk_core **p)
     brk_recent_fini(&core->past);
     brk_recent_fini(&core->subscribed);
     brk_recent_fini(&core->looked);
+    brk_homes_fini(&core->homes);
     idmap_fini(&core->runs);
     idmap_fini(&core->lanes);
     idmap_fini(&core->claims);
@@ -247,6 +248,8 @@ void brk_core_on_relay(struct brk_core *core, struct brk_note **p)
         brk_finish_on_closed(core, note);
     } else if (note->type == BRK_NOTE_UNKNOWN) {
         brk_finish_on_unknown(core, note);
+    } else if (note->type == BRK_NOTE_HOME) {
+        brk_homes_put(&core->homes, &note->thread, note->seq != 0);
     } else {
         must(note->type == BRK_NOTE_SUBSCRIBED);
         if (!id_is_nil(&note->run)) {

@@ -42,7 +42,8 @@ enum brk_note_type {
 
     /* Attempt `attempt` may add events from now on, with `ms` in their ids;
      * lower ones may not. Makes the log if there is none; for a stored run the
-     * journal is asked what it has. Answered by FENCED. With `adopt` the
+     * journal is asked what it has. Answered by FENCED, unless it is `quiet`:
+     * a first attempt begins with 1, whatever the relay says. With `adopt` the
      * attempt began before this broker did: its worker goes on, and sends again
      * from `seq` on what it was never told to be durable (0: not known; `ms` 0:
      * as its events say). */
@@ -70,6 +71,9 @@ enum brk_note_type {
     /* XPUB has a subscription of the topic `thread` `run` (`run` nil: a whole
      * thread). Told for each subscription, repeats too. */
     BRK_NOTE_SUBSCRIBED,
+    /* XPUB has a subscription of all threads whose ids begin like `thread`
+     * (WIRE_HOME_BYTES), or (`seq` 0) has lost its last one. */
+    BRK_NOTE_HOME,
     /* Events of `attempt` came for a run that has no log here. When the run
      * ended before this broker began and its log is short, the desk answers
      * with FENCE (adopt) and ENDED; else not at all. Told each time. */
@@ -84,6 +88,7 @@ struct brk_note {
     uint16_t attempt;
     bool stored; /* FENCE, CLOSE: the log goes to the journal too */
     bool adopt;  /* FENCE */
+    bool quiet;  /* FENCE: nobody waits for the answer */
     uint32_t count;
     uint64_t seq;
     uint64_t ms;

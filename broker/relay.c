@@ -20,7 +20,6 @@
 #define TURN_MESSAGES 512
 #define PUB_HWM 100000
 #define GAP_BYTES_MAX 1024
-#define SAFE_BYTES 4096 /* about what a worker keeps of a run not stored */
 /* While the store is away, the marks of a log are asked for again. */
 #define ASK_AGAIN_MS 200
 /* How often the socket monitors are emptied. */
@@ -31,6 +30,8 @@ struct brk_relay {
     struct brk_actor *actor;
     struct relay r;
 };
+
+static void read_notes(struct relay *r);
 
 /* ---- towards the desk -------------------------------------------------------- */
 
@@ -51,57 +52,6 @@ static void tell(struct relay *r, enum brk_note_type type,
     offer(r, n);
 }
 
-/* ---- towards the worker --------------------------------------------------------- */
-
-static void mark(struct relay *r, const struct ring_log *log,
-                 enum wire_type type, uint64_t seq)
-{
-    if (log->worker.len == 0) {
-        return;
-    }
-    const struct wire_head head = {
-        .type = (uint8_t)type,
-        .attempt = log->attempt,
-        .epoch = r->env->epoch,
-        .run = log->run,
-        .thread = log->thread,
-        .seq = seq,
-    };
-    (void)link_send(r->events, &log->worker, &head, NULL);
-}
-
-/*
- * Of a run that is not stored this memory is all there is, and the worker the
- * only one who can say it again. It keeps the last few kilobytes, which may be
- * lost on their way out when this process dies; not more, for its memory is
- * limited, and a run must not stand still for what will never be stored.
- */
-static void move_safe(struct ring_log *log, size_t bytes)
-{
-    if (bytes > SAFE_BYTES || log->complete) {
-        log->safe = log->safe_next = log->next - 1;
-        log->safe_bytes = 0;
-        return;
-    }
-    log->safe_bytes += bytes;
-    if (log->safe_bytes > SAFE_BYTES) {
-        log->safe = log->safe_next;
-        log->safe_next = log->next - 1;
-        log->safe_bytes = 0;
-    }
-}
-
-static void mark_received(struct relay *r, struct ring_log *log)
-{
-    if (log->stored || log->safe < log->next - 1) {
-        mark(r, log, WIRE_EVENTS_RECEIVED, log->next - 1);
-    }
-    if (!log->stored && (log->safe > log->safe_told || log->complete)) {
-        mark(r, log, WIRE_EVENTS_DURABLE, log->safe);
-        log->safe_told = log->safe;
-    }
-}
-
 /* ---- the end of a log -------------------------------------------------------------- */
 
 static void check_complete(struct relay *r, struct ring_log *log)
@@ -116,8 +66,8 @@ static void check_complete(struct relay *r, struct ring_log *log)
         m->last = log->end;
         link_pipe_send(r->journal, m);
     } else {
-        move_safe(log, 0);
-        mark_received(r, log);
+        brk_mark_safe(log, 0);
+        brk_mark_received(r, log);
     }
     int64_t expires = clock_mono_ms() + r->ended_ttl_ms;
     brk_ring_ended(r->ring, log, expires);
@@ -157,7 +107,7 @@ static void take_events(struct relay *r, struct ring_log *log,
     size_t bytes = zmq_msg_size(body);
     brk_ring_put(r->ring, log, count, body);
     if (!log->stored) {
-        move_safe(log, bytes);
+        brk_mark_safe(log, bytes);
     }
 }
 
@@ -213,9 +163,10 @@ static void take_in_order(struct relay *r, struct ring_log *log,
 {
     const struct wire_head *h = &in->head;
     if (h->seq > log->next) {
-        mark(r, log, WIRE_EVENTS_FROM, log->next);
+        brk_mark_send(r, log, WIRE_EVENTS_FROM, log->next);
         return;
     }
+    bool first = log->next == 1;
     if (log->complete || h->seq + h->tag <= log->next) {
         stat_add(STAT_EVENTS_REPEATED, h->tag);
     } else {
@@ -227,18 +178,31 @@ static void take_in_order(struct relay *r, struct ring_log *log,
         }
         take_events(r, log, fresh, &in->raw);
     }
-    mark_received(r, log);
+    if (first) {
+        brk_mark_owe(r, log);
+    } else {
+        brk_mark_received(r, log);
+    }
     if (log->stored && log->durable > 0) {
-        mark(r, log, WIRE_EVENTS_DURABLE, log->durable);
+        brk_mark_send(r, log, WIRE_EVENTS_DURABLE, log->durable);
     }
     check_complete(r, log);
+}
+
+static bool is_known(const struct ring_log *log, uint16_t attempt)
+{
+    return log != NULL && log->owner == NULL && attempt <= log->attempt;
 }
 
 static void on_events(struct relay *r, struct link_in *in)
 {
     const struct wire_head *h = &in->head;
     struct ring_log *log = brk_ring_get(r->ring, &h->run);
-    if (log == NULL || log->owner != NULL || h->attempt > log->attempt) {
+    if (!is_known(log, h->attempt)) { /* told since this turn began? */
+        read_notes(r);
+        log = brk_ring_get(r->ring, &h->run);
+    }
+    if (!is_known(log, h->attempt)) {
         say_who(r, in); /* the desk has not said yet who may speak */
         if (log == NULL) {
             struct brk_note *n =
@@ -327,7 +291,7 @@ static void settle(struct relay *r, struct ring_log *log,
     }
     if (n->type == BRK_NOTE_CLOSE) {
         close_log(r, log, n);
-    } else {
+    } else if (!n->quiet) {
         tell(r, BRK_NOTE_FENCED, log, log->next);
     }
 }
@@ -382,8 +346,8 @@ static void on_forget(struct relay *r, const struct brk_note *n)
     }
     log->stored = false;
     log->complete = true;
-    move_safe(log, 0);
-    mark_received(r, log);
+    brk_mark_safe(log, 0);
+    brk_mark_received(r, log);
     if (log->listed_ended) {
         return;
     }
@@ -413,6 +377,7 @@ static void read_notes(struct relay *r)
         case BRK_NOTE_FENCED:
         case BRK_NOTE_CLOSED:
         case BRK_NOTE_SUBSCRIBED:
+        case BRK_NOTE_HOME:
         case BRK_NOTE_UNKNOWN:
             must(false && "a note for the relay");
             break;
@@ -430,7 +395,7 @@ static void on_durable(struct relay *r, const struct brk_log *m)
         return;
     }
     log->durable = m->last;
-    mark(r, log, WIRE_EVENTS_DURABLE, m->last);
+    brk_mark_send(r, log, WIRE_EVENTS_DURABLE, m->last);
     if (log->closing && log->durable >= log->end) {
         log->closing = false;
         tell(r, BRK_NOTE_CLOSED, log, log->end);
@@ -532,6 +497,28 @@ static void read_gets(struct relay *r)
     link_in_fini(&in);
 }
 
+static void on_topic(struct relay *r, const unsigned char *topic, size_t len,
+                     bool on)
+{
+    struct id thread = {{0}};
+    struct id run = {{0}};
+    if (len == WIRE_HOME_BYTES) {
+        memcpy(thread.bytes, topic, len);
+        struct brk_note *n = brk_note_new(BRK_NOTE_HOME, &run, &thread);
+        n->seq = on;
+        offer(r, n);
+        return;
+    }
+    if (!on || (len != sizeof thread && len != WIRE_TOPIC_BYTES)) {
+        return;
+    }
+    memcpy(thread.bytes, topic, sizeof thread);
+    if (len == WIRE_TOPIC_BYTES) {
+        memcpy(run.bytes, topic + sizeof thread, sizeof run);
+    }
+    offer(r, brk_note_new(BRK_NOTE_SUBSCRIBED, &run, &thread));
+}
+
 static void read_topics(struct relay *r)
 {
     unsigned char topic[WIRE_TOPIC_BYTES];
@@ -541,17 +528,7 @@ static void read_topics(struct relay *r)
         if (!link_recv_topic(r->pub, topic, sizeof topic, &len, &on)) {
             return;
         }
-        struct id thread;
-        struct id run = {{0}};
-        bool ours = len == sizeof thread || len == WIRE_TOPIC_BYTES;
-        if (!on || !ours) {
-            continue;
-        }
-        memcpy(thread.bytes, topic, sizeof thread);
-        if (len == WIRE_TOPIC_BYTES) {
-            memcpy(run.bytes, topic + sizeof thread, sizeof run);
-        }
-        offer(r, brk_note_new(BRK_NOTE_SUBSCRIBED, &run, &thread));
+        on_topic(r, topic, len, on);
     }
 }
 
@@ -581,7 +558,7 @@ static int wait_ms(const struct relay *r, bool queued)
     if (queued) {
         return 2;
     }
-    int64_t next = clock_mono_ms() + MONITOR_MS;
+    int64_t next = min_i64(clock_mono_ms() + MONITOR_MS, brk_mark_due(r));
     if (r->expire_ms >= 0) {
         next = min_i64(next, r->expire_ms);
     }
@@ -594,6 +571,7 @@ static int wait_ms(const struct relay *r, bool queued)
 static void check_time(struct relay *r)
 {
     int64_t now = clock_mono_ms();
+    brk_mark_tick(r, now);
     if (r->expire_ms >= 0 && now >= r->expire_ms) {
         r->expire_ms = brk_ring_expire(r->ring, now);
     }
@@ -708,6 +686,7 @@ static void free_all(struct brk_relay *self)
     brk_replay_fini(r);
     brk_ring_each(r->ring, drop_owner, NULL);
     brk_ring_destroy(&r->ring);
+    brk_mark_fini(r);
     drop_pipes(r);
     self->magic = 0;
     free(self);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay_in.h: what relay.c (the loop and the events) and replay.c (reading a
- * log again) share. Only for those two.
+ * relay_in.h: what relay.c (the loop and the events), mark.c (what a worker is
+ * told about its log) and replay.c (reading a log again) share. Only for them.
  */
 #ifndef BROKER_RELAY_IN_H
 #define BROKER_RELAY_IN_H
@@ -21,6 +21,17 @@ struct replay {
     struct id thread;
 };
 
+/* Logs whose first mark waits, in the order of their time: a ring. */
+struct relay_owed {
+    struct relay_debt {
+        struct id run;
+        int64_t due_ms;
+    } *list;
+    size_t room;
+    size_t first;
+    size_t count;
+};
+
 struct relay {
     const struct brk_env *env;
     struct link_pipe *desk;
@@ -30,12 +41,34 @@ struct relay {
     link_t *gets;   /* ROUTER: replays */
     ring_t *ring;
     struct replay *replays; /* that wait for the journal */
+    struct relay_owed owed;
     uint64_t cookies;
     int64_t ended_ttl_ms;
     int64_t expire_ms; /* when the oldest ended log goes; -1: none */
     int64_t monitor_ms; /* when the socket monitors are emptied next */
     int64_t ask_ms;    /* when marks are asked for again; -1: none */
 };
+
+/* ---- mark.c: up to which event a log has come (which opens its run's window),
+ * and up to which it need not come again ------------------------------------ */
+
+/* One mark, now; nobody is told of a log that nobody writes. */
+void brk_mark_send(struct relay *r, const struct ring_log *log,
+                   enum wire_type type, uint64_t seq);
+/* All that is new about it. */
+void brk_mark_received(struct relay *r, struct ring_log *log);
+/* The same a few milliseconds later, unless the log is complete by then: a
+ * short run is told once, at its end. For its first events. */
+void brk_mark_owe(struct relay *r, const struct ring_log *log);
+/* A log that is not stored has grown by so many bytes. */
+void brk_mark_safe(struct ring_log *log, size_t bytes);
+
+/* When brk_mark_tick is to be called; INT64_MAX: nothing is owed. */
+int64_t brk_mark_due(const struct relay *r);
+void brk_mark_tick(struct relay *r, int64_t now_ms);
+void brk_mark_fini(struct relay *r);
+
+/* ---- replay.c ------------------------------------------------------------- */
 
 /* REPLAY_GET came. */
 void brk_replay_get(struct relay *r, const struct link_in *in);

@@ -12,6 +12,7 @@
 #ifndef BROKER_STATE_H
 #define BROKER_STATE_H
 
+#include "broker/home.h"
 #include "broker/core.h"
 #include "broker/lane.h"
 #include "broker/peer.h"
@@ -74,6 +75,7 @@ struct brk_core {
     struct brk_peers peers;
     struct brk_recent past;       /* struct brk_past */
     struct brk_recent subscribed; /* runs that somebody listens to */
+    struct brk_homes homes;       /* whose stateless runs are listened to */
     struct brk_recent looked;     /* runs that were looked up in the store */
     uint64_t order;               /* of the last run made */
     uint64_t given;               /* number of the last run given away */

@@ -254,6 +254,12 @@ void wire_topic(const struct id *thread, const struct id *run,
     memcpy(out + sizeof thread->bytes, run->bytes, sizeof run->bytes);
 }
 
+void wire_home(const struct id *run, struct id *thread)
+{
+    memcpy(thread->bytes, run->bytes + sizeof run->bytes - WIRE_HOME_BYTES,
+           WIRE_HOME_BYTES);
+}
+
 /* ---- one message, one field ---------------------------------------------- */
 
 static const struct message *message_of(uint8_t type)

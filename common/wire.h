@@ -130,7 +130,19 @@ MUST_USE bool wire_event_put(struct buf *out, const char *name, const char *ns,
                              leat_view payload);
 
 const char *wire_name(uint8_t type); /* "RUN_SUBMIT", "?" for unknown */
+
+/* ---- topics -------------------------------------------------------------
+ *
+ * Events are published under their thread's id and their run's. The thread of
+ * a stateless run is its gateway's to name; it begins with the run's home, the
+ * last bytes of the run's id, which are the same in all runs of one gateway:
+ * so that hears all of them with one subscription.
+ */
+enum { WIRE_HOME_BYTES = 4 };
+
 void wire_topic(const struct id *thread, const struct id *run,
                 unsigned char out[WIRE_TOPIC_BYTES]);
+/* Makes the thread begin with the run's home. */
+void wire_home(const struct id *run, struct id *thread);
 
 #endif

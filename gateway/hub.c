@@ -448,6 +448,12 @@ void gw_hub_say(hub_t *hub, struct gw_stream *reader, const char *text,
     must(mbox_put(hub->box, n));
 }
 
+struct id gw_hub_new_run_id(const hub_t *hub)
+{
+    check_magic(hub, HUB_MAGIC);
+    return gw_uplink_new_run_id(hub->uplink);
+}
+
 bool gw_hub_is_connected(const hub_t *hub)
 {
     check_magic(hub, HUB_MAGIC);

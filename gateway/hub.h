@@ -88,6 +88,9 @@ void gw_hub_abandon(hub_t *hub, struct gw_stream *reader);
 void gw_hub_say(hub_t *hub, struct gw_stream *reader, const char *text,
                 size_t len);
 
+/* An id for a run of this gateway's making. */
+struct id gw_hub_new_run_id(const hub_t *hub);
+
 /* Has a broker welcomed us, and does it still answer? */
 bool gw_hub_is_connected(const hub_t *hub);
 /* The newest GRAPHS, one reference; NULL before the first. */

@@ -25,7 +25,9 @@ struct id gw_submit_thread_of(const struct id *run, const char *owner)
     int n = snprintf(name, sizeof(name), "thread%s%s",
                      *owner == '\0' ? "" : " of ", owner);
     must(n > 0 && (size_t)n < sizeof(name));
-    return id_uuid5(run, name, (size_t)n);
+    struct id thread = id_uuid5(run, name, (size_t)n);
+    wire_home(run, &thread);
+    return thread;
 }
 
 bool gw_submit_find(struct gw_req *r, const struct id *run, struct id *thread,
@@ -192,11 +194,12 @@ static bool prepare(struct gw_req *r, const struct gw_submit_part *part,
     return ok;
 }
 
-static void begin(struct gw_submit *s, enum gw_run_answer answer,
-                  bool stateless)
+static void begin(const struct gw_req *r, struct gw_submit *s,
+                  enum gw_run_answer answer, bool stateless)
 {
-    *s = (struct gw_submit){
-        .answer = answer, .run_id = id_uuid7(), .stateless = stateless};
+    *s = (struct gw_submit){.answer = answer,
+                            .run_id = gw_hub_new_run_id(r->app->hub),
+                            .stateless = stateless};
 }
 
 bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
@@ -205,7 +208,7 @@ bool gw_submit_prepare(struct gw_req *r, enum gw_run_answer answer,
     must(r != NULL && r->body != NULL && s != NULL);
     const struct gw_submit_part part = {.body = r->body, .path = ""};
     r->body = NULL;
-    begin(s, answer, !gw_req_has_param(r, "thread_id"));
+    begin(r, s, answer, !gw_req_has_param(r, "thread_id"));
     return prepare(r, &part, s, err);
 }
 
@@ -213,7 +216,7 @@ bool gw_submit_prepare_part(struct gw_req *r, const struct gw_submit_part *part,
                             struct gw_submit *s, struct err *err)
 {
     must(r != NULL && part->body != NULL && s != NULL);
-    begin(s, GW_ANSWER_BACKGROUND, true);
+    begin(r, s, GW_ANSWER_BACKGROUND, true);
     return prepare(r, part, s, err);
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -30,6 +31,7 @@ struct gw_uplink {
     uint32_t magic;
     struct gw_uplink_io io;
     char id[64];
+    uint8_t home[WIRE_HOME_BYTES]; /* of our stateless runs; never changes */
     char host[256];
     size_t count;
     struct broker *active; /* NULL: none has welcomed us */
@@ -76,6 +78,7 @@ gw_uplink_t *gw_uplink_new(const conf_t *conf, const struct gw_uplink_io *io,
     u->io = *io;
     struct id id = id_uuid4();
     (void)snprintf(u->id, sizeof(u->id), "gateway-%s", ID_TEXT(&id));
+    memcpy(u->home, id.bytes, sizeof(u->home));
     if (gethostname(u->host, sizeof(u->host) - 1) != 0) {
         (void)base_copy(u->host, sizeof(u->host), "?");
     }
@@ -86,6 +89,7 @@ gw_uplink_t *gw_uplink_new(const conf_t *conf, const struct gw_uplink_io *io,
             gw_uplink_destroy(&u);
             return NULL;
         }
+        link_subscribe(b->lines[GW_LINE_EVENTS], u->home, sizeof(u->home));
     }
     return u;
 }
@@ -317,6 +321,9 @@ void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
                          const struct id *run, bool on)
 {
     check_magic(u, UPLINK_MAGIC);
+    if (memcmp(thread->bytes, u->home, sizeof(u->home)) == 0) {
+        return; /* with all the others of our home */
+    }
     unsigned char topic[WIRE_TOPIC_BYTES];
     wire_topic(thread, run, topic);
     for (size_t i = 0; i < u->count; i++) {
@@ -328,6 +335,15 @@ void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
             link_unsubscribe(l, topic, sizeof(topic));
         }
     }
+}
+
+struct id gw_uplink_new_run_id(const gw_uplink_t *u)
+{
+    check_magic(u, UPLINK_MAGIC);
+    struct id id = id_uuid7();
+    memcpy(id.bytes + sizeof(id.bytes) - sizeof(u->home), u->home,
+           sizeof(u->home));
+    return id;
 }
 
 void gw_uplink_tick(gw_uplink_t *u)

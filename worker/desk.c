@@ -24,6 +24,8 @@
 
 #define TURN_MESSAGES 256
 #define REPEAT_MS 1000
+/* A run that ends sooner says so with its end: one message less of each. */
+#define STARTED_MS 20
 #define LEAVE_MS 3000 /* to hear RUN_KEPT before the process ends */
 
 struct desk {
@@ -45,6 +47,7 @@ struct desk {
     bool draining; /* asked to stop */
     bool replaced; /* a node hangs: leave as soon as the broker knows */
     int64_t beat_ms;  /* next sign of life */
+    int64_t started_ms; /* the next RUN_STARTED that is due */
     int64_t lease_ms; /* the broker's; 0 before WELCOME */
     int64_t drain_ms; /* then what runs is handed back */
     int64_t leave_ms; /* then the process ends in any case; 0: not set */
@@ -189,6 +192,7 @@ static void on_start(struct desk *d, struct link_in *in)
     const struct wire_head *h = &in->head;
     struct job *known = find(d, h);
     if (known != NULL) { /* the broker repeats itself */
+        known->started_ms = 0;
         say(d, WIRE_RUN_STARTED, known, NULL);
         return;
     }
@@ -220,7 +224,7 @@ static void on_start(struct desk *d, struct link_in *in)
     d->jobs = j;
     d->running++;
     stat_set(STAT_WORKER_BUSY, (int64_t)d->running);
-    say(d, WIRE_RUN_STARTED, j, NULL);
+    j->started_ms = clock_mono_ms() + STARTED_MS;
     wrk_exec_put(d->exec, j);
 }
 
@@ -269,6 +273,7 @@ static void on_done(struct desk *d, struct job *j)
     must(!j->ended && d->running > 0);
     d->running--;
     j->ended = true;
+    j->started_ms = 0;
     stat_set(STAT_WORKER_BUSY, (int64_t)d->running);
     if (atomic_load(&j->stop) == JOB_STOP_FENCED ||
         (j->done == NULL && !j->yielded)) {
@@ -452,7 +457,14 @@ static void replace(struct desk *d, struct job *hung)
 
 static void check_jobs(struct desk *d, int64_t now)
 {
+    d->started_ms = INT64_MAX;
     for (struct job *j = d->jobs; j != NULL; j = j->next) {
+        if (j->started_ms != 0 && now >= j->started_ms) {
+            j->started_ms = 0;
+            say(d, WIRE_RUN_STARTED, j, NULL);
+        } else if (j->started_ms != 0) {
+            d->started_ms = min_i64(d->started_ms, j->started_ms);
+        }
         if (j->ended && now - j->said_ms >= REPEAT_MS) {
             say_end(d, j);
         } else if (!j->ended && j->stop_deadline_ms != 0 &&
@@ -486,6 +498,7 @@ static void check_drain(struct desk *d, int64_t now)
 static void check_time(struct desk *d)
 {
     int64_t now = clock_mono_ms();
+    check_jobs(d, now); /* who has begun is told before who is busy */
     if (now >= d->beat_ms) {
         d->beat_ms = now + beat_pause(d);
         say(d, WIRE_HEARTBEAT, NULL, NULL);
@@ -493,7 +506,6 @@ static void check_time(struct desk *d)
             say_busy(d);
         }
     }
-    check_jobs(d, now);
     check_drain(d, now);
 }
 
@@ -513,6 +525,7 @@ static int wait_ms(const struct desk *d, bool queued)
     int64_t wait = max_i64(0, d->beat_ms - now);
     if (d->jobs != NULL) {
         wait = min_i64(wait, 100);
+        wait = min_i64(wait, max_i64(0, d->started_ms - now));
     }
     if (d->draining || queued) {
         wait = min_i64(wait, 10);

@@ -38,6 +38,7 @@ struct job {
 
     /* the desk's own */
     int64_t stop_deadline_ms; /* 0: not asked to stop */
+    int64_t started_ms;       /* when RUN_STARTED is due; 0: said, or over */
     bool ended;               /* came back from the executor */
     int64_t said_ms;          /* when its end was last sent */
 

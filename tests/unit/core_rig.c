@@ -206,6 +206,17 @@ void crig_subscribed(struct core_rig *r, int run)
     settle(r);
 }
 
+void crig_home(struct core_rig *r, int thread, bool on)
+{
+    struct id none = {{0}};
+    struct id thread_id = crig_thread(thread);
+    struct brk_note *note = brk_note_new(BRK_NOTE_HOME, &none, &thread_id);
+    note->seq = on;
+    brk_core_begin(r->core, r->now);
+    brk_core_on_relay(r->core, &note);
+    settle(r);
+}
+
 void crig_turn(struct core_rig *r, int64_t ms)
 {
     r->now.mono_ms += ms;

@@ -79,12 +79,27 @@ TEST(core_says_nothing_before_the_commit)
 TEST(core_starts_no_run_before_its_fence_stands)
 {
     start(1);
-    r.slow_relay = true;
+    r.refuse = ERR_STORE;
+    r.refuse_op = BRK_OP_START;
     crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
-    crig_expect(&r, "g1 RUN_ACCEPTED");
+    r.refuse = ERR_NONE;
+    r.slow_relay = true;
+    crig_pass(&r, 600);
+    crig_expect(&r, "relay FENCE run=1 attempt=2");
     crig_expect_no(&r, "w1 RUN_START");
     crig_relay_answers(&r);
-    crig_expect(&r, "w1 RUN_START");
+    crig_expect(&r, "w1 RUN_START run=1 attempt=2");
+    crig_fini(&r);
+}
+
+/* Nobody can have written to the log of a first attempt. */
+TEST(core_starts_a_first_attempt_without_waiting_for_the_relay)
+{
+    start(1);
+    r.slow_relay = true;
+    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
+    crig_expect(&r, "relay FENCE run=1 attempt=1");
+    crig_expect(&r, "w1 RUN_START run=1 attempt=1 seq=1");
     crig_fini(&r);
 }
 
@@ -211,11 +226,11 @@ TEST(core_cancels_a_pending_run_at_once)
 TEST(core_cancels_between_the_decision_and_the_start)
 {
     start(1);
-    r.slow_relay = true;
+    r.slow_ledger = true;
     crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
     crig_cancel(&r, 1, 1, "rollback");
-    r.slow_relay = false;
-    crig_relay_answers(&r);
+    r.slow_ledger = false;
+    crig_ledger_answers(&r);
     crig_turn(&r, 1);
     crig_expect(&r, "store ROLLBACK run=1");
     crig_expect(&r, "g1 RUN_ENDED run=1 status=deleted");
@@ -237,6 +252,21 @@ TEST(core_delays_a_run_and_lets_others_by)
     crig_expect_no(&r, "w1 RUN_START run=1");
     crig_pass(&r, 100);
     crig_expect(&r, "w1 RUN_START run=1");
+    crig_fini(&r);
+}
+
+TEST(core_does_not_wait_for_a_reader_that_listens_to_all)
+{
+    start(2);
+    crig_home(&r, 1, true);
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 1, .thread = 1, .watched = true});
+    crig_expect(&r, "w1 RUN_START run=1");
+    crig_done(&r, 1, 1, 1, "success");
+    crig_home(&r, 1, false);
+    crig_submit(&r, 1,
+                (struct crig_submit){.run = 2, .thread = 1, .watched = true});
+    crig_expect_no(&r, "w1 RUN_START run=2");
     crig_fini(&r);
 }
 

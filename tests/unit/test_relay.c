@@ -353,6 +353,38 @@ static void close_run(bool stored, uint16_t attempt)
     link_pipe_send(g.desk, n);
 }
 
+TEST(relay_answers_no_fence_that_nobody_waits_for)
+{
+    start();
+    struct brk_note *n = brk_note_new(BRK_NOTE_FENCE, &g.run, &g.thread);
+    n->attempt = 1;
+    n->ms = 1001;
+    n->quiet = true;
+    link_pipe_send(g.desk, n);
+    events(1, 1, 2);
+    expect_mark(WIRE_EVENTS_RECEIVED, 2);
+    EXPECT_EQ(fence(2, false), 3); /* the first answer is this one's */
+    stop();
+}
+
+TEST(relay_tells_homes)
+{
+    start();
+    link_subscribe(g.sub, g.thread.bytes, WIRE_HOME_BYTES);
+    struct brk_note *n = hear_note(BRK_NOTE_HOME);
+    EXPECT_EQ(memcmp(&n->thread, &g.thread, WIRE_HOME_BYTES), 0);
+    EXPECT_EQ(n->seq, 1);
+    brk_note_destroy(&n);
+    fence(1, false);
+    events(1, 1, 2);
+    expect_published(1, 2, 1001);
+    link_unsubscribe(g.sub, g.thread.bytes, WIRE_HOME_BYTES);
+    n = hear_note(BRK_NOTE_HOME);
+    EXPECT_EQ(n->seq, 0);
+    brk_note_destroy(&n);
+    stop();
+}
+
 TEST(relay_ends_a_log_for_the_desk)
 {
     start();
@@ -365,7 +397,6 @@ TEST(relay_ends_a_log_for_the_desk)
     struct brk_note *n = hear_note(BRK_NOTE_CLOSED);
     EXPECT_EQ(n->seq, 4);
     brk_note_destroy(&n);
-    expect_mark(WIRE_EVENTS_RECEIVED, 2);
     events(1, 3, 1); /* too late */
     events(2, 5, 1); /* after the end */
     expect_mark(WIRE_EVENTS_DURABLE, 4);

@@ -354,3 +354,14 @@ TEST(wire_makes_topics_that_begin_with_the_thread)
     EXPECT_MEM(topic, thread.bytes, 16);
     EXPECT_MEM(topic + 16, run.bytes, 16);
 }
+
+TEST(wire_gives_a_thread_its_runs_home)
+{
+    struct id run;
+    EXPECT(id_parse("019a0000-0000-7000-8000-0123deadbeef", &run));
+    struct id thread = id_uuid4();
+    struct id before = thread;
+    wire_home(&run, &thread);
+    EXPECT_MEM(thread.bytes, "\xde\xad\xbe\xef", WIRE_HOME_BYTES);
+    EXPECT_MEM(thread.bytes + 4, before.bytes + 4, 12);
+}

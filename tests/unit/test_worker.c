@@ -260,10 +260,6 @@ TEST(worker_runs_a_run_and_says_so_until_it_is_kept)
     char names[200];
     start();
     say(WIRE_RUN_START, 1, start_body("demo", 0));
-    struct link_in in;
-    link_in_init(&in);
-    hear(g.desk, WIRE_RUN_STARTED, &in);
-    link_in_fini(&in);
     hear_events(names, sizeof names);
     EXPECT_STR(names, "metadata custom updates end ");
     EXPECT_EQ(hear_end(WIRE_RUN_DONE, "status", "\"success\""), 4);
