@@ -110,5 +110,16 @@
 #define leat_model_tool_call (leat_api_->model_tool_call_)
 #define leat_model_usage (leat_api_->model_usage_)
 #define leat_model_end (leat_api_->model_end_)
+#define leat_add_subgraph_with (leat_api_->add_subgraph_with_)
+#define leat_add_branch_with (leat_api_->add_branch_with_)
+#define leat_remaining_steps (leat_api_->remaining_steps_)
+#define leat_model_drop (leat_api_->model_drop_)
+#define leat_fake_model (leat_api_->fake_model_)
+#define leat_fake_answer (leat_api_->fake_answer_)
+#define leat_tool_node (leat_api_->tool_node_)
+#define leat_tools_condition (leat_api_->tools_condition_)
+#define leat_tool_state (leat_api_->tool_state_)
+#define leat_tool_call_id (leat_api_->tool_call_id_)
+#define leat_react_agent (leat_api_->react_agent_)
 
 #endif

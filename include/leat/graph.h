@@ -31,6 +31,9 @@
  * LEAT_ABI_MINOR grows when something is added at the end of a table: a worker
  * refuses a graph of a newer minor than its own.
  *   1.0  the first version
+ *   1.1  agent.h (models, tools, agents); keys that show the steps left;
+ *        leat_remaining_steps(), leat_add_subgraph_with(),
+ *        leat_add_branch_with()
  */
 #ifndef LEAT_GRAPH_H
 #define LEAT_GRAPH_H
@@ -42,7 +45,7 @@ extern "C" {
 #endif
 
 #define LEAT_ABI_MAJOR 1
-#define LEAT_ABI_MINOR 0
+#define LEAT_ABI_MINOR 1
 
 #define LEAT_START "__start__" /* where a run enters */
 #define LEAT_END "__end__"     /* where it leaves */
@@ -88,6 +91,9 @@ enum leat_channel_kind {
     LEAT_EPHEMERAL,      /* lives for one step */
     LEAT_ANY_VALUE,      /* like the last, assumes that all writes are equal */
     LEAT_UNTRACKED,      /* like the last, never in a checkpoint */
+    /* Not kept at all: nodes and routes see them beside the state (1.1). */
+    LEAT_REMAINING_STEPS, /* steps that the recursion limit still allows */
+    LEAT_IS_LAST_STEP,    /* true in the last of them */
 };
 
 struct leat_channel {
@@ -145,6 +151,9 @@ typedef void (*leat_build_fn)(leat_graph *g, leat_view config);
 void leat_add_subgraph(leat_graph *g, const char *name, leat_build_fn build);
 /* One that nodes run themselves with leat_call_graph(ctx, name, ...). */
 void leat_add_callable(leat_graph *g, const char *name, leat_build_fn build);
+/* The same with what other nodes have; spec->run and spec->data unused. */
+void leat_add_subgraph_with(leat_graph *g, const char *name,
+                            leat_build_fn build, const struct leat_node *spec);
 /* Called inside the child's own build function. */
 void leat_set_memory(leat_graph *g, enum leat_memory memory);
 
@@ -156,6 +165,17 @@ void leat_add_join(leat_graph *g, const char *const from[], const char *to);
  * node's leads nowhere. */
 void leat_add_branch(leat_graph *g, const char *from, leat_route_fn route,
                      const char *const targets[]);
+struct leat_branch {
+    leat_route_fn route;
+    const char *name;            /* in `events`; NULL: "RunnableLambda" */
+    const char *const *targets;  /* as above */
+    const char *const *labels;   /* the route returns one of these (as many as
+                                    targets) and means the target in the same
+                                    place; NULL: it returns targets */
+    void *data;                  /* leat_node_data() in the route; not owned */
+};
+void leat_add_branch_with(leat_graph *g, const char *from,
+                          const struct leat_branch *spec);
 /* Stops before / after these nodes in every run; "*" alone means all. */
 void leat_interrupt_before(leat_graph *g, const char *const nodes[]);
 void leat_interrupt_after(leat_graph *g, const char *const nodes[]);
@@ -208,6 +228,8 @@ const char *leat_run_id(leat_context *ctx);
 const char *leat_node_name(leat_context *ctx);
 void *leat_node_data(leat_context *ctx);
 int leat_attempt(leat_context *ctx);            /* of the node, from 1 */
+/* Steps that the recursion limit allows after this one. */
+int leat_remaining_steps(leat_context *ctx);
 
 /* Runs a graph added with leat_add_callable() and gives its output; NULL when
  * the node must stop (it failed or was interrupted in there). Takes `input`. */
@@ -261,6 +283,16 @@ bool leat_model_tool_call(leat_model *m, int index, const char *id,
 bool leat_model_usage(leat_model *m, int64_t input_tokens,
                       int64_t output_tokens);
 leat_value *leat_model_end(leat_model *m); /* the AI message, one reference */
+/* Instead of the end: it failed. Readers keep what they got. (1.1) */
+void leat_model_drop(leat_model *m);
+
+#ifdef __cplusplus
+}
+#endif
+#include <leat/agent.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* ---- the exported symbol ----------------------------------------------- */
 
@@ -300,7 +332,12 @@ struct leat_graph_entry {
     X(human_message) X(ai_message) X(system_message) X(tool_message)          \
     X(remove_message) X(message_from)                                         \
     X(model_begin) X(model_text) X(model_tool_call) X(model_usage)            \
-    X(model_end)
+    X(model_end)                                                              \
+    /* 1.1 */                                                                 \
+    X(add_subgraph_with) X(add_branch_with) X(remaining_steps)                \
+    X(model_drop)                                                             \
+    X(fake_model) X(fake_answer) X(tool_node) X(tools_condition)              \
+    X(tool_state) X(tool_call_id) X(react_agent)
 
 #define LEAT_API_MEMBER(name) __typeof__(leat_##name) *name##_;
 struct leat_api {

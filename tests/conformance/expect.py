@@ -39,7 +39,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.graph import StateGraph
 from langgraph.graph.message import add_messages
-from langgraph.prebuilt import ToolNode
+from langgraph.prebuilt import ToolNode, create_react_agent
 from langgraph.types import (
     CachePolicy,
     Command,
@@ -154,6 +154,9 @@ def fold(op, args, e):
 class ScriptedChatModel(BaseChatModel):
     spec: dict = {}
 
+    def bind_tools(self, tools, **kwargs):
+        return self
+
     @property
     def _llm_type(self):
         return "scripted"
@@ -259,6 +262,10 @@ class Scenario:
             env = self.env(args)
             if "custom" in spec:
                 get_stream_writer()(evaluate(spec["custom"], env))
+            if "interrupt" in spec:
+                env["vars"]["answer"] = interrupt(evaluate(spec["interrupt"], env))
+            if "error" in spec:
+                raise ValueError(evaluate(spec["error"], env))
             return evaluate(spec["returns"], env)
 
         kinds = {k: (float if t == "number" else str, ...) for k, t in spec["args"].items()}
@@ -268,6 +275,7 @@ class Scenario:
             coroutine=run,
             name=spec["name"],
             description=spec.get("description", spec["name"]),
+            return_direct=spec.get("return_direct", False),
             args_schema=create_model(spec["name"], **kinds),
         )
 
@@ -354,8 +362,30 @@ class Scenario:
 
         return choose
 
+    def agent(self, name):
+        """A graph that is described as {"react_agent": {...}}."""
+        d = self.graphs[name]
+        spec = d["react_agent"]
+        model = spec["model"]
+        whole = model.get("streaming") is False
+        kind = ScriptedChatModel if whole else StreamingChatModel
+        keys = ("prompt", "name", "interrupt_before", "interrupt_after", "version")
+        more = {k: spec[k] for k in keys if k in spec}
+        if name == "main":
+            more["checkpointer"] = self.saver
+        return create_react_agent(
+            kind(spec=model, tags=model.get("tags")),
+            ToolNode(
+                [self.tool(t) for t in spec["tools"]],
+                **({"handle_tool_errors": True} if spec.get("tool_errors") else {}),
+            ),
+            **more,
+        )
+
     def build(self, name):
         d = self.graphs[name]
+        if "react_agent" in d:
+            return self.agent(name)
         g = StateGraph(
             schema("State", d["state"]),
             input_schema=schema("Input", d["state"], d.get("input")),

@@ -116,14 +116,19 @@ MASK(interrupt_values, RECORDED, V14 | V17,
      "JS shows only __interrupt__, Python the state as well")
 
 /* --- events ----------------------------------------------------------------- */
-MASK(v2_left_out, BOTH, V14 | V17,
+MASK(v2_left_out, BOTH, V14 | V17 | PY,
      "streaming.md 6",
      "hidden events are dropped; on_chain_stream of the root is the other "
      "modes once more, that of nodes is Python's")
-MASK(v2_fields, BOTH, V14 | V17,
+MASK(v2_fields, BOTH, V14 | V17 | PY,
      "streaming.md 6 and 9, parent_ids in events",
      "parent_ids and the root's input at its end are Python's; versions, "
      "ls_integration and tags in metadata as with messages")
+MASK(v2_python, BOTH, PY,
+     "streaming.md 3.7, 4, 6 and 9",
+     "Python tags the parts of a node seq:step:N, closes an answer with one "
+     "empty chunk, and names provider and model after its class; its library "
+     "has checkpoint_ns only where a model put it")
 MASK(v2_chunk, RECORDED, V14 | V17,
      "streaming.md 9, message chunk type",
      "a chunk has the type `ai` in JS")

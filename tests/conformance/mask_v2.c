@@ -66,6 +66,50 @@ void mask_v2_fields(struct mask *m, tree *results)
     each(m, results, trim_event);
 }
 
+static void drop_step_tags(tree *tags)
+{
+    for (size_t i = tree_count(tags); i > 0; i--) {
+        const char *tag = tree_string(tree_at(tags, i - 1));
+        if (tag != NULL && strncmp(tag, "seq:step:", 9) == 0) {
+            tree_drop_at(tags, i - 1);
+        }
+    }
+}
+
+/* Python's validation has texts of its own for wrong arguments. */
+static void drop_invalid(tree *event)
+{
+    tree *data = tree_get(event, "data");
+    const char *error = tree_string(tree_get(data, "error"));
+    if (error != NULL && (strstr(error, "validation error") != NULL ||
+                          strstr(error, "ToolInvocationError") == error)) {
+        tree_drop(data, "error");
+    }
+}
+
+static bool as_python(struct mask *m, tree *event)
+{
+    tree *metadata = tree_get(event, "metadata");
+    const tree *chunk = tree_get(tree_get(event, "data"), "chunk");
+    (void)m;
+    drop_step_tags(tree_get(event, "tags"));
+    drop_invalid(event);
+    tree_drop(metadata, "checkpoint_ns");
+    tree_drop(metadata, "ls_provider");
+    if (tree_is(tree_get(event, "name"), "StreamingChatModel")) {
+        tree_set(event, "name", tree_text("ScriptedChatModel"));
+    }
+    return is_event(event, "on_chat_model_stream") &&
+           tree_is(tree_get(chunk, "chunk_position"), "last") &&
+           tree_is(tree_get(chunk, "content"), "") &&
+           tree_get(tree_get(chunk, "usage_metadata"), "input_tokens") == NULL;
+}
+
+void mask_v2_python(struct mask *m, tree *results)
+{
+    each(m, results, as_python);
+}
+
 static bool name_chunk(struct mask *m, tree *event)
 {
     tree *chunk = tree_get(tree_get(event, "data"), "chunk");

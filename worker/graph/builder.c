@@ -49,6 +49,7 @@ static void free_routes(leat_graph *g)
         free(g->branches[i].from);
         free(g->branches[i].branch.name);
         graph_names_free(&g->branches[i].branch.targets);
+        graph_names_free(&g->branches[i].branch.labels);
     }
     for (size_t i = 0; i < g->callable_count; i++) {
         free(g->callables[i].name);
@@ -68,6 +69,10 @@ static void free_keys(leat_graph *g)
         leat_drop(g->keys[i].schema);
     }
     free(g->keys);
+    for (size_t i = 0; i < g->managed_count; i++) {
+        free(g->managed[i].name);
+    }
+    free(g->managed);
 }
 
 void graph_builder_destroy(leat_graph **b)
@@ -115,6 +120,15 @@ static char **copy_names(const char *const names[])
         out[i] = base_strdup(names[i]);
     }
     return out;
+}
+
+static size_t count_names(char *const *names)
+{
+    size_t n = 0;
+    while (names != NULL && names[n] != NULL) {
+        n++;
+    }
+    return n;
 }
 
 static void replace_names(char ***to, const char *const names[])
@@ -180,11 +194,24 @@ static leat_value *initial_of(const struct leat_channel *spec)
     }
 }
 
+static void add_managed(leat_graph *g, const char *key, bool last)
+{
+    struct graph_managed *m =
+        add_one(&g->managed, &g->managed_count, sizeof *m);
+    m->name = base_strdup(key);
+    m->last = last;
+}
+
 void leat_add_channel_with(leat_graph *g, const char *key,
                            const struct leat_channel *spec)
 {
     check_magic(g, BUILDER_MAGIC);
     must(key != NULL && spec != NULL);
+    if (spec->kind == LEAT_REMAINING_STEPS || spec->kind == LEAT_IS_LAST_STEP) {
+        leat_drop(spec->initial);
+        add_managed(g, key, spec->kind == LEAT_IS_LAST_STEP);
+        return;
+    }
     struct graph_channel *c =
         add_one(&g->keys, &g->key_count, sizeof *g->keys);
     c->name = base_strdup(key);
@@ -274,6 +301,12 @@ void leat_add_subgraph(leat_graph *g, const char *name, leat_build_fn build)
     graph_builder_subgraph(g, name, build_child(g, name, build));
 }
 
+void leat_add_subgraph_with(leat_graph *g, const char *name,
+                            leat_build_fn build, const struct leat_node *spec)
+{
+    graph_builder_subgraph_with(g, name, build_child(g, name, build), spec);
+}
+
 void leat_add_callable(leat_graph *g, const char *name, leat_build_fn build)
 {
     graph_builder_callable(g, name, build_child(g, name, build));
@@ -346,6 +379,20 @@ void leat_add_branch(leat_graph *g, const char *from, leat_route_fn route,
     graph_builder_branch(g, from, &b);
 }
 
+void leat_add_branch_with(leat_graph *g, const char *from,
+                          const struct leat_branch *spec)
+{
+    must(spec != NULL);
+    struct graph_branch b = {
+        .route = spec->route,
+        .data = spec->data,
+        .name = (char *)(uintptr_t)spec->name,
+        .targets = (char **)(uintptr_t)spec->targets,
+        .labels = (char **)(uintptr_t)spec->labels,
+    };
+    graph_builder_branch(g, from, &b);
+}
+
 void graph_builder_branch(leat_graph *g, const char *from,
                           const struct graph_branch *branch)
 {
@@ -361,6 +408,14 @@ void graph_builder_branch(leat_graph *g, const char *from,
     if (branch->targets != NULL) {
         b->branch.targets =
             copy_names((const char *const *)(uintptr_t)branch->targets);
+    }
+    if (branch->labels != NULL) {
+        b->branch.labels =
+            copy_names((const char *const *)(uintptr_t)branch->labels);
+        if (count_names(b->branch.labels) != count_names(b->branch.targets)) {
+            graph_builder_mistake(g, "a branch from '%s' has not as many "
+                                  "labels as targets", from);
+        }
     }
     if (branch->route == NULL) {
         graph_builder_mistake(g, "a branch from '%s' has no function", from);

@@ -47,6 +47,8 @@ struct leat_graph {
     enum leat_memory memory;
     struct graph_channel *keys; /* state keys: name, kind, reduce, ... */
     size_t key_count;
+    struct graph_managed *managed;
+    size_t managed_count;
     struct build_node *nodes;
     size_t node_count;
     struct build_edge *edges;

@@ -28,6 +28,16 @@ static bool reserved(const char *name)
     return false;
 }
 
+static bool is_managed(const leat_graph *b, const char *name)
+{
+    for (size_t i = 0; i < b->managed_count; i++) {
+        if (strcmp(b->managed[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_key(const leat_graph *b, const char *name)
 {
     for (size_t i = 0; i < b->key_count; i++) {
@@ -63,10 +73,12 @@ static void check_keys(leat_graph *b)
         } else if (len == 0 || len > GRAPH_NAME_MAX) {
             graph_builder_mistake(b, "a key's name is empty or too long");
         }
+        bool twice = is_managed(b, name);
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(b->keys[j].name, name) == 0) {
-                graph_builder_mistake(b, "there are two keys '%s'", name);
-            }
+            twice = twice || strcmp(b->keys[j].name, name) == 0;
+        }
+        if (twice) {
+            graph_builder_mistake(b, "there are two keys '%s'", name);
         }
     }
 }

@@ -12,6 +12,7 @@
 #include "worker/graph/pool.h"
 #include "worker/graph/interrupt.h"
 #include "worker/graph/stream.h"
+#include "worker/graph/turn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,13 @@ void graph_context_set_data(leat_context *ctx, void *data, const char *node)
     check_magic(ctx, CONTEXT_MAGIC);
     ctx->data = data;
     ctx->node = node;
+}
+
+int graph_context_steps_left(const leat_context *ctx)
+{
+    check_magic(ctx, CONTEXT_MAGIC);
+    const struct loop *l = ctx->work != NULL ? ctx->work->loop : NULL;
+    return l != NULL ? l->stop - l->step : 0;
 }
 
 bool graph_context_stopped(const leat_context *ctx)
@@ -214,7 +222,7 @@ bool leat_interrupt(leat_context *ctx, leat_value *question,
                     leat_view *answer)
 {
     check_magic(ctx, CONTEXT_MAGIC);
-    if (ctx->stop != CONTEXT_GOES) {
+    if (ctx->stop != CONTEXT_GOES || !graph_turn_wait(ctx)) {
         leat_drop(question);
         return false;
     }
@@ -384,6 +392,24 @@ int leat_attempt(leat_context *ctx)
     return ctx->work != NULL ? ctx->work->attempt : 1;
 }
 
+int leat_remaining_steps(leat_context *ctx)
+{
+    check_magic(ctx, CONTEXT_MAGIC);
+    return graph_context_steps_left(ctx);
+}
+
+leat_view leat_tool_state(leat_context *ctx)
+{
+    check_magic(ctx, CONTEXT_MAGIC);
+    return ctx->tool_state;
+}
+
+const char *leat_tool_call_id(leat_context *ctx)
+{
+    check_magic(ctx, CONTEXT_MAGIC);
+    return text_or_empty(ctx->tool_call_id);
+}
+
 /* ---- graphs in nodes ---------------------------------------------------- */
 
 leat_value *leat_call_graph(leat_context *ctx, const char *name,
@@ -397,7 +423,7 @@ leat_value *leat_call_graph(leat_context *ctx, const char *name,
                           : NULL;
     if (child == NULL) {
         leat_fail(ctx, "ValueError", "There is no graph '%s' to call", name);
-    } else if (ctx->stop == CONTEXT_GOES) {
+    } else if (ctx->stop == CONTEXT_GOES && graph_turn_wait(ctx)) {
         output = graph_work_nested(ctx, child, leat_view_of(input));
     }
     leat_drop(input);

@@ -24,6 +24,9 @@ leat_value *graph_context_route(leat_context *ctx,
  * reason moved to `f` when it failed. */
 enum task_end graph_context_end(leat_context *ctx, struct fault *f);
 
+/* Steps before the recursion limit, this one not counted; 0 outside a run. */
+int graph_context_steps_left(const leat_context *ctx);
+
 /* Has the node to stop (failed, interrupted, cancelled)? For interpreters. */
 bool graph_context_stopped(const leat_context *ctx);
 

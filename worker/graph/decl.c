@@ -6,6 +6,7 @@
  * run is in decl_node.c, decl_tool.c and decl_model.c.
  */
 #include "worker/graph/decl.h"
+#include "worker/graph/tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,11 @@ static void decl_destroy(void *arg)
         struct decl_node *n = d->nodes;
         d->nodes = n->next;
         free(n);
+    }
+    while (d->tools != NULL) {
+        struct decl_tool *t = d->tools;
+        d->tools = t->next;
+        free(t);
     }
     while (d->routes != NULL) {
         struct decl_route *r = d->routes;
@@ -300,7 +306,14 @@ static void read_tools(struct reader *r, const char *name,
     size_t mark = graph_expr_place_key(&r->at, (leat_text){"tool_node", 9});
     graph_decl_tool_check(r->g, leat_get(spec, "tool_node"), &r->at);
     graph_expr_place_back(&r->at, mark);
-    node->run = graph_decl_tool_run;
+    struct leat_tools list =
+        graph_decl_tool_list(r->decl, leat_get(spec, "tool_node"));
+    struct graph_tools *tools = graph_tools_new(r->g, &list);
+    graph_decl_tool_free(&list);
+    graph_builder_keep(r->g, tools, graph_tools_destroy);
+    tools->in_order = true; /* what they say is said in one order */
+    node->run = graph_tools_run;
+    node->data = tools;
     leat_add_node_with(r->g, name, node);
 }
 
@@ -562,6 +575,13 @@ static leat_graph *read_graph(struct decl *d, leat_text name, unsigned depth)
     graph_expr_place_key(&r.at, name);
     if (leat_type_of(r.spec) != LEAT_OBJECT) {
         graph_decl_mistake(r.g, &r.at, "must be an object");
+        return r.g;
+    }
+    leat_view agent = leat_get(r.spec, "react_agent");
+    if (leat_type_of(agent) == LEAT_OBJECT) {
+        graph_decl_agent_read(d, r.g, agent, &r.at);
+        r.spec = agent; /* its names for interrupts stand in it */
+        read_settings(&r);
         return r.g;
     }
     read_settings(&r);

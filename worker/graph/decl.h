@@ -24,6 +24,7 @@ struct decl {
     struct decl_count *counts;
     struct decl_node *nodes;  /* all that were made, to be freed */
     struct decl_route *routes;
+    struct decl_tool *tools;
     unsigned graph_count;     /* graphs built so far */
 };
 
@@ -32,6 +33,13 @@ struct decl_node {
     leat_view spec;           /* the node's own object */
     struct decl_count *count;
     struct decl_node *next;
+};
+
+/* One tool of a tool node or an agent. */
+struct decl_tool {
+    struct decl *decl;
+    leat_view spec;
+    struct decl_tool *next;
 };
 
 struct decl_route {
@@ -43,9 +51,8 @@ struct decl_route {
 /* $calls: for struct graph_scope, `arg` is the decl. */
 int64_t graph_decl_calls(void *decl, leat_text node);
 
-/* A node of {"do": [...]} and one of {"tool_node": [...]}. */
+/* A node of {"do": [...]}. */
 leat_value *graph_decl_node_run(leat_context *ctx, leat_view state);
-leat_value *graph_decl_tool_run(leat_context *ctx, leat_view state);
 
 /* Notes a mistake with its place; the graph is then refused. */
 void graph_decl_mistake(leat_graph *g, const struct graph_place *at,
@@ -56,8 +63,15 @@ void graph_decl_node_check(leat_graph *g, leat_view ops,
                           struct graph_place *at);
 void graph_decl_tool_check(leat_graph *g, leat_view tools,
                             struct graph_place *at);
+/* The tools of a list of them, as the public API takes them; free it. */
+struct leat_tools graph_decl_tool_list(struct decl *d, leat_view tools);
+void graph_decl_tool_free(struct leat_tools *tools);
 /* An expression that must be there. */
 void graph_decl_check_expr(leat_graph *g, leat_view object, const char *key,
+                           struct graph_place *at);
+
+/* Makes `g` the agent that {"react_agent": {...}} describes. */
+void graph_decl_agent_read(struct decl *d, leat_graph *g, leat_view spec,
                            struct graph_place *at);
 
 /* The `llm` op: lets the scripted model answer. NULL: the node must stop. */

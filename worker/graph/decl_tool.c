@@ -1,281 +1,157 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decl_tool.c: a tool node of declarative graphs: runs the tool calls of the
- * last AI message and answers each with a tool message, in their order. Tools
- * are expressions over their arguments. Texts of errors are Python's.
+ * decl_tool.c: tools of declarative graphs: expressions over their arguments,
+ * for a tool node or an agent. How calls are found and answered is tools.c's.
  */
-#include "common/buf.h"
 #include "worker/graph/decl.h"
-#include "worker/graph/tool.h"
+#include "worker/graph/tools.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TOOL_TEXT_MAX (1u << 20)
+/* ---- running ------------------------------------------------------------ */
 
-/* ---- what is asked for -------------------------------------------------- */
-
-static bool is_ai(leat_view message)
+/* An expression of the tool; *out stays NULL when there is none. False after
+ * leat_fail(). */
+static bool get(leat_context *ctx, const char *field,
+                const struct graph_scope *scope, leat_value **out)
 {
-    leat_view type = leat_get(message, "type");
-    return leat_is(type, "ai") || leat_is(type, "AIMessageChunk");
-}
-
-/* The calls to run: those of the last AI message of the state (or of a list
- * of messages), or those that a send brought. False after leat_fail(). */
-static bool find_calls(leat_context *ctx, leat_view input, leat_view *calls)
-{
-    leat_view messages = input;
-    if (leat_is(leat_get(input, "__type"), "tool_call_with_context")) {
-        *calls = leat_get(input, "tool_call");
+    const struct decl_tool *tool = leat_node_data(ctx);
+    leat_view expr = leat_get(tool->spec, field);
+    struct err err = ERR_INIT;
+    if (leat_type_of(expr) == LEAT_MISSING ||
+        graph_expr_eval(expr, scope, out, &err)) {
         return true;
     }
-    if (leat_type_of(input) != LEAT_LIST) {
-        messages = leat_get(input, "messages");
-    } else if (leat_is(leat_get(leat_at(input, -1), "type"), "tool_call")) {
-        *calls = input;
-        return true;
-    }
-    if (leat_count(messages) == 0) {
-        leat_fail(ctx, "ValueError", "No message found in input");
-        return false;
-    }
-    for (long i = (long)leat_count(messages) - 1; i >= 0; i--) {
-        if (is_ai(leat_at(messages, i))) {
-            *calls = leat_get(leat_at(messages, i), "tool_calls");
-            return true;
-        }
-    }
-    leat_fail(ctx, "ValueError", "No AIMessage found in input");
+    leat_fail(ctx, "TypeError", "%s", err.text);
     return false;
 }
 
-static leat_view find_tool(leat_view tools, leat_text name)
+/* Asks when the tool does; the answer is the variable `answer`. */
+static bool ask(leat_context *ctx, const struct graph_scope *scope,
+                struct graph_vars *vars)
 {
-    for (leat_iter it = leat_iter_of(tools); leat_next(&it);) {
-        leat_text t = leat_string(leat_get(it.item, "name"));
-        if (t.len == name.len && memcmp(t.ptr, name.ptr, t.len) == 0) {
-            return it.item;
-        }
+    leat_value *question = NULL;
+    leat_view answer;
+    if (!get(ctx, "interrupt", scope, &question)) {
+        return false;
     }
-    return (leat_view){0};
+    if (question == NULL) {
+        return true;
+    }
+    if (!leat_interrupt(ctx, question, &answer)) {
+        return false;
+    }
+    graph_expr_vars_set(vars, (leat_text){"answer", 6},
+                        leat_value_of(answer));
+    return true;
 }
 
-/* ---- answers ------------------------------------------------------------ */
-
-/* A tool message; `content` borrowed. */
-static leat_value *answer(leat_view call, leat_text content, bool error)
+static bool fail(leat_context *ctx, const struct graph_scope *scope)
 {
-    leat_value *fields = leat_pack(
-        "{s:s, s:t, s:v, s:v, s:s}", "type", "tool", "content", content,
-        "name", leat_get(call, "name"), "tool_call_id", leat_get(call, "id"),
-        "status", error ? "error" : "success");
-    leat_value *message = leat_message_from(fields);
-    must(message != NULL);
-    return message;
+    leat_value *error = NULL;
+    if (!get(ctx, "error", scope, &error)) {
+        return true;
+    }
+    leat_text text = leat_string(leat_view_of(error));
+    if (error != NULL) {
+        leat_fail(ctx, "ValueError", "%.*s", (int)text.len,
+                  text.ptr != NULL ? text.ptr : "");
+        leat_drop(error);
+        return true;
+    }
+    return false;
 }
 
-static leat_value *answer_unknown(leat_view tools, leat_view call)
+static leat_value *run_tool(leat_context *ctx, leat_view args)
 {
-    struct buf text;
-    leat_text name = leat_string(leat_get(call, "name"));
-    buf_init(&text, TOOL_TEXT_MAX);
-    bool ok = buf_puts(&text, "Error: ") &&
-              buf_append(&text, name.ptr, name.len) &&
-              buf_puts(&text, " is not a valid tool, try one of [");
-    for (leat_iter it = leat_iter_of(tools); ok && leat_next(&it);) {
-        leat_text t = leat_string(leat_get(it.item, "name"));
-        ok = (it.index == 0 || buf_puts(&text, ", ")) &&
-             buf_append(&text, t.ptr, t.len);
-    }
-    ok = ok && buf_puts(&text, "].");
-    leat_text shown = {buf_text(&text), text.len};
-    leat_value *message = answer(call, shown, true);
-    buf_fini(&text);
-    (void)ok; /* at the cap the text is cut */
-    return message;
-}
-
-/* ---- arguments ---------------------------------------------------------- */
-
-/* What is wrong with one argument, NULL when nothing is. */
-static const char *argument_fault(leat_view value, leat_view type)
-{
-    enum leat_type t = leat_type_of(value);
-    if (t == LEAT_MISSING) {
-        return "Field required";
-    }
-    if (leat_is(type, "number")) {
-        return t == LEAT_INT || t == LEAT_DOUBLE
-                   ? NULL
-                   : "Input should be a valid number";
-    }
-    return t == LEAT_STRING ? NULL : "Input should be a valid string";
-}
-
-/* A value as Python's repr shows it, for the text that names the arguments. */
-static bool put_repr(struct buf *out, leat_view v, unsigned depth)
-{
-    switch (leat_type_of(v)) {
-    case LEAT_NULL:
-        return buf_puts(out, "None");
-    case LEAT_BOOL:
-        return buf_puts(out, leat_bool(v, false) ? "True" : "False");
-    case LEAT_STRING: {
-        leat_text t = leat_string(v);
-        const char *quote = memchr(t.ptr, '\'', t.len) ? "\"" : "'";
-        return buf_puts(out, quote) && buf_append(out, t.ptr, t.len) &&
-               buf_puts(out, quote);
-    }
-    case LEAT_LIST:
-    case LEAT_OBJECT:
-        break;
-    default: {
-        char *text = leat_to_json(v);
-        bool ok = buf_puts(out, text);
-        leat_free_text(text);
-        return ok;
-    }
-    }
-    bool list = leat_type_of(v) == LEAT_LIST;
-    bool ok = depth < LEAT_DEPTH_MAX && buf_puts(out, list ? "[" : "{");
-    for (leat_iter it = leat_iter_of(v); ok && leat_next(&it);) {
-        ok = (it.index == 0 || buf_puts(out, ", ")) &&
-             (list || (buf_puts(out, "'") &&
-                       buf_append(out, it.key.ptr, it.key.len) &&
-                       buf_puts(out, "': "))) &&
-             put_repr(out, it.item, depth + 1);
-    }
-    return ok && buf_puts(out, list ? "]" : "}");
-}
-
-/* NULL when the arguments fit; else the answer that says why not. */
-static leat_value *answer_invalid(leat_view tool, leat_view call)
-{
-    struct buf faults, text;
-    leat_view types = leat_get(tool, "args"), args = leat_get(call, "args");
-    leat_text name = leat_string(leat_get(call, "name"));
-    buf_init(&faults, TOOL_TEXT_MAX / 2);
-    bool ok = true;
-    for (leat_iter it = leat_iter_of(types); ok && leat_next(&it);) {
-        leat_view value = leat_get_n(args, it.key.ptr, it.key.len);
-        const char *fault = argument_fault(value, it.item);
-        ok = fault == NULL ||
-             ((faults.len == 0 || buf_putc(&faults, '\n')) &&
-              buf_append(&faults, it.key.ptr, it.key.len) &&
-              buf_printf(&faults, ": %s", fault));
-    }
-    leat_value *message = NULL;
-    if (faults.len > 0) {
-        buf_init(&text, TOOL_TEXT_MAX);
-        ok = buf_puts(&text, "Error invoking tool '") &&
-             buf_append(&text, name.ptr, name.len) &&
-             buf_puts(&text, "' with kwargs ") && put_repr(&text, args, 0) &&
-             buf_printf(&text, " with error:\n %s\n", buf_text(&faults)) &&
-             buf_puts(&text, " Please fix the error and try again.");
-        message = answer(call, (leat_text){buf_text(&text), text.len}, true);
-        buf_fini(&text);
-    }
-    buf_fini(&faults);
-    (void)ok; /* at the cap the text is cut */
-    return message;
-}
-
-/* ---- running ------------------------------------------------------------ */
-
-/* The tool's body; NULL after leat_fail(). */
-static leat_value *run_body(leat_context *ctx, leat_view tool, leat_view call)
-{
-    const struct decl_node *node = leat_node_data(ctx);
-    struct graph_scope scope = {.state = leat_get(call, "args"),
-                                .calls = graph_decl_calls,
-                                .arg = node->decl};
-    struct err err = ERR_INIT;
-    leat_view custom = leat_get(tool, "custom");
+    const struct decl_tool *tool = leat_node_data(ctx);
+    struct graph_vars vars = {0};
+    const struct graph_scope scope = {.state = args,
+                                      .vars = &vars,
+                                      .calls = graph_decl_calls,
+                                      .arg = tool->decl};
     leat_value *shown = NULL, *result = NULL;
-    bool ok = true;
-    if (leat_type_of(custom) != LEAT_MISSING) {
-        ok = graph_expr_eval(custom, &scope, &shown, &err);
-        if (ok) {
-            leat_emit(ctx, shown != NULL ? shown : leat_new_null());
-        }
+    bool ok = get(ctx, "custom", &scope, &shown);
+    if (shown != NULL) {
+        leat_emit(ctx, shown);
     }
-    ok = ok && graph_expr_eval(leat_get(tool, "returns"), &scope, &result,
-                               &err);
-    if (!ok) {
-        return leat_fail(ctx, "TypeError", "%s", err.text);
-    }
-    return result != NULL ? result : leat_new_null();
+    ok = ok && ask(ctx, &scope, &vars) && !fail(ctx, &scope) &&
+         get(ctx, "returns", &scope, &result);
+    graph_expr_vars_fini(&vars);
+    return ok ? result : NULL;
 }
 
-static leat_value *run_tool(leat_context *ctx, leat_view tool, leat_view call)
+/* ---- reading ------------------------------------------------------------ */
+
+/* {"a": "number"} as a JSON Schema, in text; the caller frees it. */
+static char *schema_of(leat_view args)
 {
-    leat_value *message = answer_invalid(tool, call);
-    if (message != NULL) {
-        return message;
+    leat_writer *required = leat_writer_new();
+    leat_writer *properties = leat_writer_new();
+    leat_write_list(required);
+    leat_write_object(properties);
+    for (leat_iter it = leat_iter_of(args); leat_next(&it);) {
+        leat_write_string_n(required, it.key.ptr, it.key.len);
+        leat_write_key_n(properties, it.key.ptr, it.key.len);
+        leat_write_object(properties);
+        leat_write_key(properties, "type");
+        leat_write_string(properties,
+                          leat_is(it.item, "number") ? "number" : "string");
+        leat_write_end(properties);
     }
-    leat_text t = leat_string(leat_get(tool, "name"));
-    char *name = base_memdup(t.ptr, t.len);
-    struct tool_run *run = graph_tool_begin(ctx, name, leat_get(call, "args"));
-    leat_value *result = run_body(ctx, tool, call);
-    if (result != NULL && leat_tag_of(leat_view_of(result)) == LEAT_COMMAND) {
-        message = leat_hold(result);
-    } else if (result != NULL) {
-        leat_value *content = graph_tool_content(leat_view_of(result));
-        message = answer(call, leat_string(leat_view_of(content)), false);
-        leat_drop(content);
-    }
-    graph_tool_end(run, leat_view_of(message));
-    leat_drop(result);
-    free(name);
-    return message;
+    leat_write_end(required);
+    leat_write_end(properties);
+    leat_value *schema = leat_pack(
+        "{s:s, s:V, s:V}", "type", "object", "properties",
+        leat_writer_finish(&properties), "required",
+        leat_writer_finish(&required));
+    char *text = leat_to_json(leat_view_of(schema));
+    leat_drop(schema);
+    return text;
 }
 
-/* {"messages": [...]}, or a list with the commands that tools returned. */
-static leat_value *collect(size_t n, leat_value **items, bool commands)
+static struct decl_tool *new_tool(struct decl *d, leat_view spec)
 {
-    if (!commands) {
-        leat_value *list = leat_new_list(n, items);
-        return leat_pack("{s:V}", "messages", list);
-    }
+    struct decl_tool *tool = base_zalloc(sizeof *tool);
+    tool->decl = d;
+    tool->spec = spec;
+    tool->next = d->tools;
+    d->tools = tool;
+    return tool;
+}
+
+struct leat_tools graph_decl_tool_list(struct decl *d, leat_view tools)
+{
+    size_t n = leat_count(tools);
+    struct leat_tool *at = base_zalloc((n + 1) * sizeof *at);
     for (size_t i = 0; i < n; i++) {
-        if (leat_tag_of(leat_view_of(items[i])) != LEAT_COMMAND) {
-            items[i] = leat_pack("{s:[V]}", "messages", items[i]);
-        }
+        leat_view spec = leat_at(tools, (long)i);
+        leat_text name = leat_string(leat_get(spec, "name"));
+        leat_text about = leat_string(leat_get(spec, "description"));
+        at[i] = (struct leat_tool){
+            .name = base_memdup(name.len > 0 ? name.ptr : "", name.len),
+            .description =
+                about.len > 0 ? base_memdup(about.ptr, about.len) : NULL,
+            .schema = schema_of(leat_get(spec, "args")),
+            .run = run_tool,
+            .return_direct = leat_bool(leat_get(spec, "return_direct"), false),
+            .data = new_tool(d, spec),
+        };
     }
-    return leat_new_list(n, items);
+    return (struct leat_tools){.at = at, .count = n};
 }
 
-leat_value *graph_decl_tool_run(leat_context *ctx, leat_view state)
+void graph_decl_tool_free(struct leat_tools *tools)
 {
-    const struct decl_node *node = leat_node_data(ctx);
-    must(node != NULL);
-    leat_view tools = leat_get(node->spec, "tool_node"), calls = {0};
-    if (!find_calls(ctx, state, &calls)) {
-        return NULL;
+    for (size_t i = 0; i < tools->count; i++) {
+        const struct leat_tool *t = &tools->at[i];
+        free((char *)(uintptr_t)t->name);
+        free((char *)(uintptr_t)t->description);
+        leat_free_text((char *)(uintptr_t)t->schema);
     }
-    bool one = leat_type_of(calls) == LEAT_OBJECT, commands = false;
-    size_t count = one ? 1 : leat_count(calls), n = 0;
-    leat_value **items = base_zalloc((count + 1) * sizeof *items);
-    for (; n < count; n++) {
-        leat_view call = one ? calls : leat_at(calls, (long)n);
-        leat_text name = leat_string(leat_get(call, "name"));
-        leat_view tool = find_tool(tools, name);
-        items[n] = leat_type_of(tool) == LEAT_MISSING
-                       ? answer_unknown(tools, call)
-                       : run_tool(ctx, tool, call);
-        if (items[n] == NULL) {
-            break;
-        }
-        commands = commands ||
-                   leat_tag_of(leat_view_of(items[n])) == LEAT_COMMAND;
-    }
-    leat_value *out = n == count ? collect(n, items, commands) : NULL;
-    while (out == NULL && n > 0) {
-        leat_drop(items[--n]);
-    }
-    free(items);
-    return out;
+    free((struct leat_tool *)(uintptr_t)tools->at);
+    *tools = (struct leat_tools){0};
 }
 
 /* ---- checking ----------------------------------------------------------- */
@@ -283,6 +159,7 @@ leat_value *graph_decl_tool_run(leat_context *ctx, leat_view state)
 void graph_decl_tool_check(leat_graph *g, leat_view tools,
                             struct graph_place *at)
 {
+    static const char *const optional[] = {"custom", "interrupt", "error"};
     if (leat_type_of(tools) != LEAT_LIST) {
         graph_decl_mistake(g, at, "must be a list");
     }
@@ -292,8 +169,10 @@ void graph_decl_tool_check(leat_graph *g, leat_view tools,
             graph_decl_mistake(g, at, "`name` must be a name");
         }
         graph_decl_check_expr(g, it.item, "returns", at);
-        if (leat_type_of(leat_get(it.item, "custom")) != LEAT_MISSING) {
-            graph_decl_check_expr(g, it.item, "custom", at);
+        for (size_t i = 0; i < COUNT_OF(optional); i++) {
+            if (leat_type_of(leat_get(it.item, optional[i])) != LEAT_MISSING) {
+                graph_decl_check_expr(g, it.item, optional[i], at);
+            }
         }
         graph_expr_place_back(at, mark);
     }

@@ -110,6 +110,25 @@ void graph_event_piece(struct event_run *e, const leat_value *chunk)
     }
 }
 
+void graph_event_fail(struct event_run **e, leat_value *error,
+                      const char *tool_call_id)
+{
+    struct event_run *own = *e;
+    *e = NULL;
+    if (own == NULL) {
+        leat_drop(error);
+        return;
+    }
+    struct fields f = {0};
+    graph_fields_add(&f, "error", error);
+    graph_fields_add(&f, "input", leat_hold(own->input));
+    graph_fields_add(&f, "tool_call_id",
+                     tool_call_id != NULL ? leat_new_string(tool_call_id)
+                                          : leat_new_null());
+    put(own, "error", graph_fields_object(&f));
+    free_event(own);
+}
+
 void graph_event_end(struct event_run **e, const leat_value *output)
 {
     struct event_run *own = *e;

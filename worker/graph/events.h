@@ -24,6 +24,9 @@ bool graph_event_wanted(const struct run *r);
 /* NULL when nobody listens; the spec's values are used up either way. */
 struct event_run *graph_event_start(struct run *r, struct event_spec *spec);
 void graph_event_piece(struct event_run *e, const leat_value *chunk);
+/* A tool failed: `error` says with what (taken). Frees it. */
+void graph_event_fail(struct event_run **e, leat_value *error,
+                      const char *tool_call_id);
 /* Frees it. output NULL: it failed, and no event says so. */
 void graph_event_end(struct event_run **e, const leat_value *output);
 

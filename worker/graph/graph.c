@@ -112,6 +112,21 @@ bool graph_keys_has(const struct graph_keys *k, int channel)
     return false;
 }
 
+leat_value *graph_managed_add(const struct graph *g, leat_value *state,
+                              int left)
+{
+    for (size_t i = 0; i < g->managed_count; i++) {
+        const struct graph_managed *m = &g->managed[i];
+        leat_value *more =
+            leat_with(leat_view_of(state), m->name,
+                      m->last ? leat_new_bool(left == 1)
+                              : leat_new_int(left));
+        leat_drop(state);
+        state = more;
+    }
+    return state;
+}
+
 /* ---- references --------------------------------------------------------- */
 
 struct graph *graph_hold(const struct graph *g)
@@ -135,6 +150,7 @@ static void free_node(struct graph_node *n)
     for (size_t i = 0; i < n->branch_count; i++) {
         free(n->branches[i].name);
         graph_names_free(&n->branches[i].targets);
+        graph_names_free(&n->branches[i].labels);
     }
     free(n->branches);
 }
@@ -168,6 +184,10 @@ static void free_graph(struct graph *g)
     free(g->channels_by_name);
     free(g->nodes);
     free(g->by_name);
+    for (size_t i = 0; i < g->managed_count; i++) {
+        free(g->managed[i].name);
+    }
+    free(g->managed);
     free(g->state.at);
     free(g->input.at);
     free(g->output.at);
@@ -361,6 +381,7 @@ static void take_edges(struct graph *g, leat_graph *b)
         n->branches[n->branch_count++] = from->branch;
         from->branch.name = NULL;
         from->branch.targets = NULL;
+        from->branch.labels = NULL;
     }
 }
 
@@ -518,6 +539,10 @@ static struct graph *make(leat_graph *b, struct children *children)
     b->name = NULL;
     g->memory = b->memory;
     g->identity = atomic_fetch_add(&identities, 1) + 1;
+    g->managed = b->managed;
+    g->managed_count = b->managed_count;
+    b->managed = NULL;
+    b->managed_count = 0;
     size_t key_count = b->key_count;
     number_channels(g, b);
     g->state = key_list(g, key_count, NULL);

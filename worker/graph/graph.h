@@ -69,6 +69,7 @@ struct graph_branch {
     void *data;                /* leat_node_data() in the route */
     char *name;                /* of the function, for `events` */
     char **targets;            /* NULL-terminated; NULL: any node */
+    char **labels;             /* what the route says for each; or NULL */
 };
 
 struct graph_node {
@@ -103,6 +104,11 @@ struct graph_callable {
     struct graph *child;
 };
 
+struct graph_managed {         /* a key that is read and never kept */
+    char *name;
+    bool last;                 /* LEAT_IS_LAST_STEP; else the count of steps */
+};
+
 struct graph_keys {            /* a list of channel numbers */
     uint32_t *at;
     size_t count;
@@ -125,6 +131,8 @@ struct graph {
     size_t node_count;
     uint32_t *by_name;         /* node numbers sorted by name */
     size_t seen_count;         /* all triggers of all nodes */
+    struct graph_managed *managed;
+    size_t managed_count;
     struct graph_keys state;   /* all state keys, declaration order */
     leat_value *keys_shown;    /* their names, a list */
     struct graph_keys input;   /* of the input schema */
@@ -147,6 +155,9 @@ int graph_channel_number(const struct graph *g, const char *name, size_t len);
 const char *graph_channel_name(const struct graph *g, int number);
 const struct graph *graph_callable_get(const struct graph *g,
                                        const char *name);
+/* `state` (taken) with the managed keys, `left` steps before the limit. */
+leat_value *graph_managed_add(const struct graph *g, leat_value *state,
+                              int left);
 /* Is it one of the keys? */
 bool graph_keys_has(const struct graph_keys *k, int channel);
 

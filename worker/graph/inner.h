@@ -151,6 +151,9 @@ struct leat_context {
     struct fault fault;
     leat_value *interrupts;
     leat_value *command;
+    struct tool_turn *turn;  /* a tool among others; else NULL (turn.h) */
+    leat_view tool_state;    /* in a tool: the state of its node */
+    const char *tool_call_id; /* in a tool; else NULL */
 };
 void graph_context_init(struct leat_context *ctx, struct work *w);
 void graph_context_fini(struct leat_context *ctx);

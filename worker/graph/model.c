@@ -243,6 +243,17 @@ static void show_whole(leat_model *m, const leat_value *message)
     }
 }
 
+void leat_model_drop(leat_model *m)
+{
+    check_magic(m, MODEL_MAGIC);
+    graph_event_end(&m->event, NULL);
+    leat_drop(m->sum);
+    leat_drop(m->metadata);
+    free(m->id);
+    m->magic = 0;
+    free(m);
+}
+
 leat_value *leat_model_end(leat_model *m)
 {
     check_magic(m, MODEL_MAGIC);
@@ -253,10 +264,6 @@ leat_value *leat_model_end(leat_model *m)
     leat_value *message = graph_message_from_chunk(leat_view_of(m->sum));
     show_whole(m, message);
     graph_event_end(&m->event, message);
-    leat_drop(m->sum);
-    leat_drop(m->metadata);
-    free(m->id);
-    m->magic = 0;
-    free(m);
+    leat_model_drop(m);
     return message;
 }

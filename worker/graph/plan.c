@@ -96,7 +96,10 @@ static leat_value *input_of(const struct plan *p, const struct graph_node *n,
         return leat_value_of(graph_channel_get(p->channels, CHANNEL_START));
     }
     if (*state == NULL) {
-        *state = graph_channels_read(p->channels, &p->channels->graph->state);
+        const struct graph *g = p->channels->graph;
+        *state = graph_managed_add(
+            g, graph_channels_read(p->channels, &g->state),
+            p->stop - p->step);
     }
     return leat_hold(*state);
 }

@@ -15,6 +15,7 @@ struct plan {
     const struct checkpoint *checkpoint;
     const char *ns;      /* of the graph; "" root */
     int step;            /* that the tasks would be (metadata.step + 1) */
+    int stop;            /* the step at which the recursion limit ends it */
     const bool *updated; /* by channel, from the last apply; NULL: unknown */
 };
 

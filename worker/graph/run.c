@@ -172,6 +172,19 @@ static leat_value *root_input(const struct graph_request *req,
     return input;
 }
 
+/* Questions are in the result of invoke(), not in the event of its end. */
+static void end_root_event(struct run *r, const leat_value *output)
+{
+    leat_view v = leat_view_of(output);
+    if (leat_type_of(leat_get(v, "__interrupt__")) == LEAT_MISSING) {
+        graph_event_end(&r->event, output);
+        return;
+    }
+    leat_value *shown = leat_with(v, "__interrupt__", NULL);
+    graph_event_end(&r->event, shown);
+    leat_drop(shown);
+}
+
 static void start_root_event(struct run *r, const struct graph *g,
                              const leat_value *input)
 {
@@ -282,7 +295,7 @@ void graph_run(const struct graph *g, const struct graph_request *req,
     };
     graph_step_run(&l, &spec);
     fill_result(&l, out);
-    graph_event_end(&r.event, out->output);
+    end_root_event(&r, out->output);
     graph_step_fini(&l);
     leat_drop(input);
     fini_run(&r);

@@ -35,6 +35,7 @@ void graph_save_plan(struct loop *l)
         .checkpoint = &l->cp,
         .ns = l->ns,
         .step = l->step,
+        .stop = l->stop,
         .updated = l->updated_known ? l->updated : NULL,
     };
     graph_tasks_fini(&l->tasks);

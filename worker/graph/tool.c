@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * graph/tool.c: tools in the tree of `events`, and the text of their answers
- * (tool.h).
+ * graph/tool.c: tools in the tree of `events` (tool.h).
  */
 #include "worker/graph/tool.h"
 #include "worker/graph/events.h"
 #include "worker/graph/stream.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct tool_run {
     struct event_run *event;
@@ -35,6 +33,17 @@ struct tool_run *graph_tool_begin(leat_context *ctx, const char *name,
     return t;
 }
 
+void graph_tool_fail(struct tool_run *t, leat_value *error,
+                     const char *tool_call_id)
+{
+    if (t == NULL) {
+        leat_drop(error);
+        return;
+    }
+    graph_event_fail(&t->event, error, tool_call_id);
+    free(t);
+}
+
 void graph_tool_end(struct tool_run *t, leat_view output)
 {
     if (t != NULL) {
@@ -43,35 +52,4 @@ void graph_tool_end(struct tool_run *t, leat_view output)
         leat_drop(v);
         free(t);
     }
-}
-
-/* A blank behind each comma and colon that is not inside a text. */
-static char *with_blanks(const char *json)
-{
-    char *out = base_zalloc(2 * strlen(json) + 1), *to = out;
-    bool quoted = false;
-    for (const char *p = json; *p != '\0'; p++) {
-        *to++ = *p;
-        if (quoted && *p == '\\') {
-            *to++ = *++p; /* never the end: a text is closed */
-        } else if (*p == '"') {
-            quoted = !quoted;
-        } else if (!quoted && (*p == ',' || *p == ':')) {
-            *to++ = ' ';
-        }
-    }
-    return out;
-}
-
-leat_value *graph_tool_content(leat_view result)
-{
-    if (leat_type_of(result) == LEAT_STRING) {
-        return leat_value_of(result);
-    }
-    char *json = leat_to_json(result);
-    char *text = with_blanks(json);
-    leat_value *content = leat_new_string(text);
-    free(text);
-    leat_free_text(json);
-    return content;
 }

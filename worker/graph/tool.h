@@ -8,16 +8,14 @@
 
 #include "worker/graph/engine.h"
 
-/* A tool runs between begin and end: on_tool_start / on_tool_end in `events`.
- * NULL while nobody listens; end takes both. `output` borrowed. */
+/* A tool runs between begin and end: on_tool_start and on_tool_end, or
+ * on_tool_error, in `events`. NULL while nobody listens; end and fail take
+ * that too. `output` borrowed, `error` taken. */
 struct tool_run;
 struct tool_run *graph_tool_begin(leat_context *ctx, const char *name,
                                   leat_view input);
 void graph_tool_end(struct tool_run *t, leat_view output);
-
-/* What a tool returned as the content of its message: a text as it is,
- * anything else as JSON the way Python writes it, with blanks. One
- * reference. */
-leat_value *graph_tool_content(leat_view result);
+void graph_tool_fail(struct tool_run *t, leat_value *error,
+                     const char *tool_call_id);
 
 #endif

@@ -237,6 +237,34 @@ static bool fresh_channels(struct writing *s, struct channels *fresh)
     return fine;
 }
 
+/* The route with its labels followed (takes and gives a reference). */
+static leat_value *follow_labels(const struct graph_branch *b,
+                                 leat_value *route)
+{
+    leat_view v = leat_view_of(route);
+    bool list = leat_type_of(v) == LEAT_LIST;
+    if (b->labels == NULL || route == NULL) {
+        return route;
+    }
+    size_t n = list ? leat_count(v) : 1;
+    leat_value **items = base_zalloc((n + 1) * sizeof *items);
+    for (size_t i = 0; i < n; i++) {
+        leat_view one = list ? leat_at(v, (long)i) : v;
+        items[i] = leat_value_of(one);
+        for (size_t k = 0; b->labels[k] != NULL; k++) {
+            if (leat_is(one, b->labels[k])) {
+                leat_drop(items[i]);
+                items[i] = leat_new_string(b->targets[k]);
+                break;
+            }
+        }
+    }
+    leat_value *out = leat_new_list(n, items);
+    free(items);
+    leat_drop(route);
+    return out;
+}
+
 static bool is_among(char *const *names, leat_view name)
 {
     while (*names != NULL && !leat_is(name, *names)) {
@@ -255,10 +283,12 @@ static bool check_destination(struct writing *s,
     if (leat_tag_of(to) == LEAT_SEND) {
         return true;
     }
-    if (branch->targets != NULL && is_among(branch->targets, to)) {
+    char *const *names =
+        branch->labels != NULL ? branch->labels : branch->targets;
+    if (names != NULL && is_among(names, to)) {
         return true;
     }
-    if (branch->targets != NULL) {
+    if (names != NULL) {
         char *shown = graph_fault_key(to);
         graph_fault_set(s->fault, "KeyError", "%s", shown);
         free(shown);
@@ -272,7 +302,7 @@ static bool check_destination(struct writing *s,
 }
 
 /* A branch leads to where a goto would, but has to lead somewhere. */
-static bool write_route(struct writing *s, const struct graph_branch *branch,
+static bool check_route(struct writing *s, const struct graph_branch *branch,
                         leat_view route)
 {
     bool fine = true;
@@ -283,7 +313,7 @@ static bool write_route(struct writing *s, const struct graph_branch *branch,
                        i < leat_count(route); i++) {
         fine = check_destination(s, branch, leat_at(route, (long)i));
     }
-    return fine && write_goto(s, route);
+    return fine;
 }
 
 static enum task_end write_branch(struct writing *s,
@@ -292,7 +322,11 @@ static enum task_end write_branch(struct writing *s,
 {
     leat_value *route = graph_context_route(s->w->ctx, branch, state);
     enum task_end end = graph_context_end(s->w->ctx, s->fault);
-    if (end == TASK_DONE && !write_route(s, branch, leat_view_of(route))) {
+    if (end == TASK_DONE && !check_route(s, branch, leat_view_of(route))) {
+        end = TASK_FAILED;
+    }
+    route = follow_labels(branch, route);
+    if (end == TASK_DONE && !write_goto(s, leat_view_of(route))) {
         end = TASK_FAILED;
     }
     leat_drop(route);
@@ -303,7 +337,9 @@ static enum task_end write_branch(struct writing *s,
 static leat_value *seen_by_branch(struct writing *s, struct channels *fresh,
                                   leat_view result)
 {
-    leat_value *state = graph_channels_read(fresh, &s->w->graph->state);
+    leat_value *state = graph_managed_add(
+        s->w->graph, graph_channels_read(fresh, &s->w->graph->state),
+        graph_context_steps_left(s->w->ctx));
     if (leat_type_of(result) != LEAT_OBJECT || leat_tag_of(result) != 0) {
         return state;
     }
