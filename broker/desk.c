@@ -24,13 +24,16 @@
 #define DRAIN_MS 5000
 #define HWM 10000
 
+/* In the order in which open_poll adds them. */
 enum {
-    ITEM_STOP,
     ITEM_RELAY,
     ITEM_LEDGER,
+    ITEM_STOP,
     ITEM_WORKERS,
-    ITEM_GATEWAYS = 5,
-    ITEMS = 7
+    ITEM_WORKERS_MONITOR,
+    ITEM_GATEWAYS,
+    ITEM_GATEWAYS_MONITOR,
+    ITEMS
 };
 
 struct brk_desk {
@@ -44,14 +47,17 @@ struct brk_desk {
     link_t *gateways;
     link_t *workers;
     struct link_in in;
-    zmq_pollitem_t items[ITEMS]; /* as the last wait left them */
-    bool queued;                 /* some link has something left to send */
-    int64_t probe_until_ms[2];   /* workers, gateways */
+    struct link_poll poll;
+    struct link_poll own;      /* without peers: while it drains */
+    bool queued;               /* some link has something left to send */
+    int64_t probe_until_ms[2]; /* workers, gateways */
     int64_t probe_next_ms[2];
 };
 
 static void desk_main(struct brk_actor *actor, void *arg);
 static bool open_links(struct brk_desk *d, struct err *err);
+static void open_polls(struct brk_desk *d);
+static bool readable(const struct brk_desk *d, int item);
 static void turn(struct brk_desk *d, bool taking);
 static void wait_for_work(struct brk_desk *d, bool taking);
 static void drain(struct brk_desk *d);
@@ -129,10 +135,11 @@ static void desk_main(struct brk_actor *actor, void *arg)
         brk_actor_failed(actor, &err);
     } else {
         d->self = actor;
+        open_polls(d);
         brk_actor_ready(actor);
-        while (!brk_actor_asked(actor)) {
+        do {
             turn(d, true);
-        }
+        } while (!readable(d, ITEM_STOP) || !brk_actor_asked(actor));
         drain(d);
     }
     link_destroy(&d->gateways);
@@ -158,16 +165,31 @@ static bool open_links(struct brk_desk *d, struct err *err)
     return d->workers != NULL;
 }
 
+static void open_polls(struct brk_desk *d)
+{
+    zmq_pollitem_t stop;
+    brk_actor_item(d->self, &stop);
+    (void)link_poll_pipe(&d->own, d->relay);
+    (void)link_poll_pipe(&d->own, d->ledger);
+    d->poll = d->own;
+    (void)link_poll_item(&d->poll, &stop);
+    (void)link_poll_link(&d->poll, d->workers);
+    (void)link_poll_monitor(&d->poll, d->workers);
+    (void)link_poll_link(&d->poll, d->gateways);
+    size_t last = link_poll_monitor(&d->poll, d->gateways);
+    must(last + 1 == ITEMS);
+}
+
 static void turn(struct brk_desk *d, bool taking)
 {
     wait_for_work(d, taking);
     brk_core_begin(d->core, now_of());
     if (taking) {
         read_links(d);
+        probe(d, d->workers, ITEM_WORKERS);
+        probe(d, d->gateways, ITEM_GATEWAYS);
     }
     read_pipes(d);
-    probe(d, d->workers, ITEM_WORKERS);
-    probe(d, d->gateways, ITEM_GATEWAYS);
     brk_core_end(d->core);
     struct brk_batch *batch = brk_core_take_batch(d->core);
     if (batch != NULL) {
@@ -178,13 +200,6 @@ static void turn(struct brk_desk *d, bool taking)
 
 static void wait_for_work(struct brk_desk *d, bool taking)
 {
-    zmq_pollitem_t *items = d->items;
-    memset(items, 0, sizeof d->items);
-    brk_actor_item(d->self, &items[ITEM_STOP]);
-    link_pipe_item(d->relay, &items[ITEM_RELAY]);
-    link_pipe_item(d->ledger, &items[ITEM_LEDGER]);
-    link_items(d->workers, &items[ITEM_WORKERS]);
-    link_items(d->gateways, &items[ITEM_GATEWAYS]);
     int64_t now = clock_mono_ms();
     int64_t until = min_i64(now + WAIT_MS, brk_core_next_ms(d->core));
     if (d->queued) {
@@ -195,10 +210,8 @@ static void wait_for_work(struct brk_desk *d, bool taking)
             until = min_i64(until, d->probe_next_ms[i]);
         }
     }
-    long wait = (long)max_i64(0, until - now);
     /* While it drains, what peers send is left to the next broker. */
-    (void)zmq_poll(taking ? items : items + ITEM_RELAY,
-                   taking ? ITEMS : ITEM_WORKERS - ITEM_RELAY, wait);
+    link_poll_wait(taking ? &d->poll : &d->own, max_i64(0, until - now));
 }
 
 static void drain(struct brk_desk *d)
@@ -221,7 +234,7 @@ static void drain(struct brk_desk *d)
 /* Only what is readable: asking a ZeroMQ socket costs a system call. */
 static bool readable(const struct brk_desk *d, int item)
 {
-    return d->items[item].revents != 0;
+    return link_poll_ready(&d->poll, (size_t)item);
 }
 
 static void read_links(struct brk_desk *d)

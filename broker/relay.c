@@ -587,56 +587,54 @@ static void check_time(struct relay *r)
     }
 }
 
-enum { ITEM_EVENTS, ITEM_GETS, ITEM_PUB, ITEM_DESK, ITEM_JOURNAL, ITEM_STOP,
-       ITEMS };
+enum { ITEM_EVENTS, ITEM_GETS, ITEM_PUB, ITEM_DESK, ITEM_JOURNAL, ITEM_STOP };
 
 /*
  * Only what is readable is read: asking a ZeroMQ socket costs a system call.
  * A subscription that came before a note is told before the note is answered;
  * the desk's notes are read before events: they say who may speak.
  */
-static void turn(struct relay *r, const zmq_pollitem_t *items)
+static void turn(struct relay *r, const struct link_poll *poll)
 {
-    if (items[ITEM_PUB].revents != 0) {
+    if (link_poll_ready(poll, ITEM_PUB)) {
         read_topics(r);
     }
     read_notes(r);
-    if (items[ITEM_EVENTS].revents != 0) {
+    if (link_poll_ready(poll, ITEM_EVENTS)) {
         read_events(r);
     }
-    if (items[ITEM_GETS].revents != 0) {
+    if (link_poll_ready(poll, ITEM_GETS)) {
         read_gets(r);
     }
     read_journal(r);
     check_time(r);
 }
 
-static void fill_items(const struct relay *r, struct brk_actor *actor,
-                       zmq_pollitem_t items[ITEMS])
+/* Nobody is missed here, so the monitors are emptied now and then only. */
+static void open_poll(const struct relay *r, struct brk_actor *actor,
+                      struct link_poll *poll)
 {
-    /* Nobody is missed here, so the monitors are emptied now and then only. */
-    zmq_pollitem_t both[2];
-    link_items(r->events, both);
-    items[ITEM_EVENTS] = both[0];
-    link_items(r->gets, both);
-    items[ITEM_GETS] = both[0];
-    link_items(r->pub, both);
-    items[ITEM_PUB] = both[0];
-    link_pipe_item(r->desk, &items[ITEM_DESK]);
-    link_pipe_item(r->journal, &items[ITEM_JOURNAL]);
-    brk_actor_item(actor, &items[ITEM_STOP]);
+    zmq_pollitem_t stop;
+    brk_actor_item(actor, &stop);
+    (void)link_poll_link(poll, r->events);
+    (void)link_poll_link(poll, r->gets);
+    (void)link_poll_link(poll, r->pub);
+    (void)link_poll_pipe(poll, r->desk);
+    (void)link_poll_pipe(poll, r->journal);
+    size_t last = link_poll_item(poll, &stop);
+    must(last == ITEM_STOP);
 }
 
 static void loop(struct relay *r, struct brk_actor *actor)
 {
-    zmq_pollitem_t items[ITEMS];
-    fill_items(r, actor, items);
+    struct link_poll poll = {0};
+    open_poll(r, actor, &poll);
     do {
         bool queued = link_pump(r->events);
         queued = link_pump(r->gets) || queued;
-        (void)zmq_poll(items, ITEMS, wait_ms(r, queued));
-        turn(r, items);
-    } while (items[ITEM_STOP].revents == 0 || !brk_actor_asked(actor));
+        link_poll_wait(&poll, wait_ms(r, queued));
+        turn(r, &poll);
+    } while (!link_poll_ready(&poll, ITEM_STOP) || !brk_actor_asked(actor));
 }
 
 static void body(struct brk_actor *actor, void *arg)

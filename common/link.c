@@ -285,6 +285,7 @@ void link_subscribe(link_t *l, const void *topic, size_t len)
 {
     check_magic(l, LINK_MAGIC);
     must(l->kind == ZMQ_SUB);
+    l->marked = true;
     must(zmq_setsockopt(l->raw, ZMQ_SUBSCRIBE, topic, len) == 0);
 }
 
@@ -292,6 +293,7 @@ void link_unsubscribe(link_t *l, const void *topic, size_t len)
 {
     check_magic(l, LINK_MAGIC);
     must(l->kind == ZMQ_SUB);
+    l->marked = true;
     must(zmq_setsockopt(l->raw, ZMQ_UNSUBSCRIBE, topic, len) == 0);
 }
 

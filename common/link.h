@@ -23,6 +23,7 @@
 #include "common/wire.h"
 
 typedef struct link link_t;
+struct link_pipe;
 
 /* Settings of the whole process; done by the first link, pipe or actor. Our
  * signals stay ours, queues of pipes have no limit. */
@@ -57,6 +58,34 @@ void link_destroy(link_t **p);
 
 /* Fills two poll items: the socket and its monitor. */
 void link_items(const link_t *l, zmq_pollitem_t out[2]);
+
+/*
+ * Waits for several things at once, with fewer system calls than zmq_poll(),
+ * which asks each socket what it has before and after every wait: here only
+ * those are asked of which something may have come since they were found
+ * empty. What is told to be ready may turn out to have nothing.
+ */
+#define LINK_POLL_MAX 8
+struct link_poll {
+    size_t n;
+    struct link_poll_item {
+        link_t *link; /* whose messages are waited for; else NULL */
+        void *socket; /* of ZeroMQ; NULL: a descriptor */
+        int fd;
+        bool marked; /* a socket: there may be something */
+        bool ready;  /* as the last wait left it */
+    } items[LINK_POLL_MAX];
+};
+/* Each adds one thing, for as long as the poll is used, and returns its
+ * number. Whoever is told that a link is ready calls link_recv() or
+ * link_recv_topic(); of a monitor, link_changes(). */
+size_t link_poll_link(struct link_poll *p, link_t *l);
+size_t link_poll_monitor(struct link_poll *p, link_t *l);
+size_t link_poll_pipe(struct link_poll *p, const struct link_pipe *pipe);
+size_t link_poll_item(struct link_poll *p, const zmq_pollitem_t *item);
+/* Returns when one of them is ready, or after wait_ms (negative: no limit). */
+void link_poll_wait(struct link_poll *p, int64_t wait_ms);
+bool link_poll_ready(const struct link_poll *p, size_t item);
 
 enum link_change { LINK_CAME = 1, LINK_WENT = 2 };
 /* Connections made (handshake done) or lost since the last call. */
@@ -126,8 +155,6 @@ void link_unsubscribe(link_t *l, const void *topic, size_t len);
 
 /* ---- pipes ------------------------------------------------------------------
  */
-
-struct link_pipe;
 
 /* Two ends; each may be handed to a thread before that thread starts. */
 void link_pipe_new(struct link_pipe **a, struct link_pipe **b);

@@ -40,6 +40,7 @@ struct link {
     zsock_t *sock;
     void *raw;             /* the same as libzmq knows it */
     void *monitor;         /* PAIR that tells of connections */
+    bool marked;           /* there may be something to receive */
     size_t queue_messages; /* limits of one link_queue */
     size_t queue_bytes;
     struct link_queue *queues;

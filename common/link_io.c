@@ -136,6 +136,7 @@ static bool take_frames(link_t *l, struct frames *f)
         do {
             n = zmq_msg_recv(frame, l->raw, ZMQ_DONTWAIT);
         } while (n < 0 && errno == EINTR);
+        l->marked = n >= 0;
         if (n < 0) { /* only before the first: messages arrive whole */
             (void)zmq_msg_close(frame);
             close_frames(f);
@@ -279,6 +280,7 @@ void link_publish(link_t *l, const struct wire_head *head, zmq_msg_t *raw)
     (void)zmq_msg_init(&body);
     (void)zmq_msg_copy(&body, raw);
     int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+    l->marked = true;
     bool sent = zmq_send(l->raw, topic, sizeof topic, flags) >= 0 &&
                 zmq_send(l->raw, bytes, sizeof bytes, flags) >= 0 &&
                 zmq_msg_send(&body, l->raw, ZMQ_DONTWAIT) >= 0;
@@ -385,6 +387,7 @@ static enum link_sent send_frames(link_t *l, const struct link_route *to,
                                   const unsigned char *head, zmq_msg_t *body)
 {
     int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+    l->marked = true; /* sending may take the sign of what came */
     if (l->kind == ZMQ_ROUTER &&
         zmq_send(l->raw, to->bytes, to->len, flags) < 0) {
         return errno == EHOSTUNREACH ? LINK_GONE : LINK_QUEUED;

@@ -396,19 +396,19 @@ static void on_message(struct desk *d, struct link_in *in)
     }
 }
 
-enum { ITEM_BROKER, ITEM_MONITOR, ITEM_DONE, ITEM_CALLS, ITEM_TERM, ITEMS };
+enum { ITEM_BROKER, ITEM_MONITOR, ITEM_DONE, ITEM_CALLS, ITEM_TERM };
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
-static void receive(struct desk *d, const zmq_pollitem_t *items)
+static void receive(struct desk *d, const struct link_poll *poll)
 {
     struct link_in in;
     link_in_init(&in);
-    if (items[ITEM_MONITOR].revents != 0 &&
+    if (link_poll_ready(poll, ITEM_MONITOR) &&
         (link_changes(d->link) & LINK_CAME) != 0) {
         say_hello(d);
     }
-    for (int i = 0; items[ITEM_BROKER].revents != 0 && i < TURN_MESSAGES &&
-                    link_recv(d->link, &in);
+    bool some = link_poll_ready(poll, ITEM_BROKER);
+    for (int i = 0; some && i < TURN_MESSAGES && link_recv(d->link, &in);
          i++) {
         on_message(d, &in);
     }
@@ -535,21 +535,29 @@ static int wait_ms(const struct desk *d, bool queued)
 
 /* ---- start and end --------------------------------------------------------------------- */
 
+static void open_poll(const struct desk *d, struct link_poll *poll)
+{
+    const int fds[] = {mbox_fd(d->done), mbox_fd(d->answers), proc_term_fd()};
+    (void)link_poll_link(poll, d->link);
+    (void)link_poll_monitor(poll, d->link);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        const zmq_pollitem_t item = {.fd = fds[i], .events = ZMQ_POLLIN};
+        (void)link_poll_item(poll, &item);
+    }
+    must(poll->n == ITEM_TERM + 1);
+}
+
 static void loop(struct desk *d)
 {
+    struct link_poll poll = {0};
+    open_poll(d, &poll);
     while (!may_leave(d)) {
-        zmq_pollitem_t items[ITEMS];
-        link_items(d->link, &items[ITEM_BROKER]);
-        items[ITEM_DONE] = (zmq_pollitem_t){.fd = mbox_fd(d->done),
-                                            .events = ZMQ_POLLIN};
-        items[ITEM_CALLS] = (zmq_pollitem_t){.fd = mbox_fd(d->answers),
-                                             .events = ZMQ_POLLIN};
-        items[ITEM_TERM] = (zmq_pollitem_t){.fd = proc_term_fd(),
-                                            .events = ZMQ_POLLIN};
         bool queued = link_pump(d->link);
-        int n = d->draining ? ITEM_TERM : ITEMS; /* TERM stays readable */
-        (void)zmq_poll(items, n, wait_ms(d, queued));
-        receive(d, items);
+        if (d->draining) {
+            poll.n = ITEM_TERM; /* which stays readable */
+        }
+        link_poll_wait(&poll, wait_ms(d, queued));
+        receive(d, &poll);
         check_time(d);
     }
 }

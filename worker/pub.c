@@ -291,18 +291,18 @@ static int wait_ms(const pub_t *p, bool queued)
     return -1;
 }
 
-enum { ITEM_RELAY, ITEM_MONITOR, ITEM_INBOX, ITEMS };
+enum { ITEM_RELAY, ITEM_MONITOR };
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
-static void turn(pub_t *p, const zmq_pollitem_t *items)
+static void turn(pub_t *p, const struct link_poll *poll)
 {
     outbox_t *box;
-    if (items[ITEM_MONITOR].revents != 0 &&
+    if (link_poll_ready(poll, ITEM_MONITOR) &&
         (link_changes(p->link) & LINK_CAME) != 0) {
         p->hello_due = true;
         rewind_all(p);
     }
-    if (items[ITEM_RELAY].revents != 0) {
+    if (link_poll_ready(poll, ITEM_RELAY)) {
         receive(p);
     }
     if (p->hello_due && clock_mono_ms() - p->hello_ms >= HELLO_PAUSE_MS) {
@@ -324,15 +324,17 @@ static void *publisher(void *arg)
 {
     pub_t *p = arg;
     check_magic(p, PUB_MAGIC);
+    const zmq_pollitem_t inbox = {.fd = mbox_fd(p->inbox),
+                                  .events = ZMQ_POLLIN};
+    struct link_poll poll = {0};
+    (void)link_poll_link(&poll, p->link);
+    (void)link_poll_monitor(&poll, p->link);
+    (void)link_poll_item(&poll, &inbox);
     bool closed = false;
     while (!closed) {
-        zmq_pollitem_t items[ITEMS];
-        link_items(p->link, &items[ITEM_RELAY]);
-        items[ITEM_INBOX] = (zmq_pollitem_t){.fd = mbox_fd(p->inbox),
-                                             .events = ZMQ_POLLIN};
         bool queued = link_pump(p->link);
-        (void)zmq_poll(items, ITEMS, wait_ms(p, queued));
-        turn(p, items);
+        link_poll_wait(&poll, wait_ms(p, queued));
+        turn(p, &poll);
         closed = mbox_closed(p->inbox);
     }
     return NULL;
