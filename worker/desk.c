@@ -396,7 +396,8 @@ static void on_message(struct desk *d, struct link_in *in)
     }
 }
 
-enum { ITEM_BROKER, ITEM_MONITOR, ITEM_DONE, ITEM_CALLS, ITEM_TERM };
+/* Behind those of the publisher. */
+enum { ITEM_BROKER = 3, ITEM_MONITOR, ITEM_DONE, ITEM_CALLS, ITEM_TERM };
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
 static void receive(struct desk *d, const struct link_poll *poll)
@@ -538,6 +539,7 @@ static int wait_ms(const struct desk *d, bool queued)
 static void open_poll(const struct desk *d, struct link_poll *poll)
 {
     const int fds[] = {mbox_fd(d->done), mbox_fd(d->answers), proc_term_fd()};
+    wrk_pub_watch(d->pub, poll);
     (void)link_poll_link(poll, d->link);
     (void)link_poll_monitor(poll, d->link);
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
@@ -556,7 +558,9 @@ static void loop(struct desk *d)
         if (d->draining) {
             poll.n = ITEM_TERM; /* which stays readable */
         }
-        link_poll_wait(&poll, wait_ms(d, queued));
+        int64_t wait = min_i64(wait_ms(d, queued), wrk_pub_wait_ms(d->pub));
+        link_poll_wait(&poll, wait);
+        wrk_pub_turn(d->pub, &poll); /* its events before a run's end */
         receive(d, &poll);
         check_time(d);
     }

@@ -6,7 +6,6 @@
  */
 #include "worker/pub.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,8 +34,9 @@ struct entry {
 struct pub {
     uint32_t magic;
     struct pub_conf conf;
-    pthread_t thread;
     link_t *link;
+    size_t item_relay; /* in the poll that waits for us */
+    size_t item_monitor;
     mbox_t *inbox; /* outboxes with something to send */
     struct entry *buckets[BUCKETS];
     _Atomic size_t entries;
@@ -281,35 +281,42 @@ static void receive(pub_t *p)
     link_in_fini(&in);
 }
 
-/* ---- the thread ---------------------------------------------------------------- */
+/* ---- turns ---------------------------------------------------------------- */
 
-static int wait_ms(const pub_t *p, bool queued)
+void wrk_pub_watch(pub_t *p, struct link_poll *poll)
 {
-    if (queued || p->retries > 0 || p->hello_due) {
-        return RETRY_MS;
-    }
-    return -1;
+    check_magic(p, PUB_MAGIC);
+    const zmq_pollitem_t inbox = {.fd = mbox_fd(p->inbox),
+                                  .events = ZMQ_POLLIN};
+    p->item_relay = link_poll_link(poll, p->link);
+    p->item_monitor = link_poll_monitor(poll, p->link);
+    (void)link_poll_item(poll, &inbox);
 }
 
-enum { ITEM_RELAY, ITEM_MONITOR };
+int64_t wrk_pub_wait_ms(pub_t *p)
+{
+    check_magic(p, PUB_MAGIC);
+    bool queued = link_pump(p->link);
+    return queued || p->retries > 0 || p->hello_due ? RETRY_MS : INT64_MAX;
+}
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
-static void turn(pub_t *p, const struct link_poll *poll)
+void wrk_pub_turn(pub_t *p, const struct link_poll *poll)
 {
-    outbox_t *box;
-    if (link_poll_ready(poll, ITEM_MONITOR) &&
+    check_magic(p, PUB_MAGIC);
+    if (link_poll_ready(poll, p->item_monitor) &&
         (link_changes(p->link) & LINK_CAME) != 0) {
         p->hello_due = true;
         rewind_all(p);
     }
-    if (link_poll_ready(poll, ITEM_RELAY)) {
+    if (link_poll_ready(poll, p->item_relay)) {
         receive(p);
     }
     if (p->hello_due && clock_mono_ms() - p->hello_ms >= HELLO_PAUSE_MS) {
         say_hello(p);
     }
     for (int i = 0; i < TURN_MESSAGES; i++) {
-        box = mbox_take(p->inbox);
+        outbox_t *box = mbox_take(p->inbox);
         if (box == NULL) {
             break;
         }
@@ -318,26 +325,6 @@ static void turn(pub_t *p, const struct link_poll *poll)
         drop_finished(p, &wrk_outbox_conf(e->box)->run);
     }
     retry_due(p);
-}
-
-static void *publisher(void *arg)
-{
-    pub_t *p = arg;
-    check_magic(p, PUB_MAGIC);
-    const zmq_pollitem_t inbox = {.fd = mbox_fd(p->inbox),
-                                  .events = ZMQ_POLLIN};
-    struct link_poll poll = {0};
-    (void)link_poll_link(&poll, p->link);
-    (void)link_poll_monitor(&poll, p->link);
-    (void)link_poll_item(&poll, &inbox);
-    bool closed = false;
-    while (!closed) {
-        bool queued = link_pump(p->link);
-        link_poll_wait(&poll, wait_ms(p, queued));
-        turn(p, &poll);
-        closed = mbox_closed(p->inbox);
-    }
-    return NULL;
 }
 
 pub_t *wrk_pub_new(const struct pub_conf *conf, struct err *err)
@@ -357,7 +344,6 @@ pub_t *wrk_pub_new(const struct pub_conf *conf, struct err *err)
         free(p);
         return NULL;
     }
-    must(pthread_create(&p->thread, NULL, publisher, p) == 0);
     return p;
 }
 
@@ -377,7 +363,6 @@ void wrk_pub_destroy(pub_t **p)
     }
     check_magic(self, PUB_MAGIC);
     mbox_close(self->inbox);
-    must(pthread_join(self->thread, NULL) == 0);
     for (size_t i = 0; i < BUCKETS; i++) {
         while (self->buckets[i] != NULL) {
             drop(self, &self->buckets[i]);
