@@ -158,7 +158,10 @@ static void give_up(struct hub *hub, struct gw_call *c, const char *why)
 {
     struct err err = ERR_INIT;
     (void)err_set(&err, ERR_UNAVAILABLE, "%s", why);
-    if (c->type == WIRE_RUN_SUBMIT && !c->again) {
+    /* Another gateway may have submitted the run of the same tick. */
+    bool shared =
+        leat_type_of(leat_get(leat_view_of(c->body), "tick")) == LEAT_OBJECT;
+    if (c->type == WIRE_RUN_SUBMIT && !c->again && !shared) {
         struct wire_head h = {.type = WIRE_RUN_FORGET, .run = c->run};
         (void)gw_uplink_send(hub->uplink, GW_LINE_DESK, &h, NULL);
     }

@@ -14,6 +14,7 @@
 #include "gateway/app.h"
 #include "gateway/auth.h"
 #include "gateway/clerk.h"
+#include "gateway/crons.h"
 #include "gateway/server.h"
 #include "gateway/stores.h"
 
@@ -67,6 +68,7 @@ static void stop(struct gw_app *app, gw_server_t **server)
     if (app->hub != NULL) {
         gw_hub_drain(app->hub);
     }
+    gw_crons_stop(&app->crons);
     gw_server_destroy(server);
     if (app->clerk != NULL) {
         gw_clerk_stop(app->clerk);
@@ -84,6 +86,7 @@ static void serve(struct gw_app *app, const gw_server_t *server)
                    conf_str(app->conf, CONF_HOST), gw_server_port(server));
     if (wait_for_welcome(app)) {
         proc_ready(addr);
+        app->crons = gw_crons_start(app);
         wait_for_term();
     }
     log_info("gateway.draining", "");

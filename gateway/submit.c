@@ -220,6 +220,64 @@ bool gw_submit_prepare_part(struct gw_req *r, const struct gw_submit_part *part,
     return prepare(r, part, s, err);
 }
 
+/* ---- ticks ------------------------------------------------------------- */
+
+/* The same tick makes the same run, whoever submits it. */
+static struct id run_of_tick(const struct store_tick *t)
+{
+    char name[64];
+    int n = snprintf(name, sizeof(name), "tick %lld", (long long)t->due_us);
+    return id_uuid5(&t->cron_id, name, (size_t)n);
+}
+
+static bool thread_of_tick(store_t *store, const struct store_cron *c,
+                           struct gw_submit *s, struct store_thread *t,
+                           struct err *err)
+{
+    *t = (struct store_thread){.status = ""};
+    if (!s->stateless) {
+        s->thread_id = c->thread_id;
+        return store_threads_get(store, &c->thread_id, t, err);
+    }
+    s->make_thread = true;
+    s->thread_id = gw_submit_thread_of(&s->run_id, c->owner);
+    return true;
+}
+
+bool gw_submit_prepare_tick(store_t *store, const struct store_cron *c,
+                            const struct store_tick *tick, struct gw_submit *s,
+                            struct err *err)
+{
+    struct store_assistant a;
+    struct store_thread t;
+    *s = (struct gw_submit){.answer = GW_ANSWER_BACKGROUND,
+                            .run_id = run_of_tick(tick),
+                            .stateless = id_is_nil(&c->thread_id),
+                            .stored = true,
+                            .tick = *tick};
+    leat_value *named =
+        leat_with(leat_get(leat_view_of(c->payload), "metadata"), "cron_id",
+                  leat_new_string(ID_TEXT(&c->cron_id)));
+    leat_value *body = leat_with(leat_view_of(c->payload), "metadata", named);
+    if (!gw_runspec_parse(body, "payload", &s->spec, err) ||
+        !store_assistants_get(store, &c->assistant_id, &a, err)) {
+        return false;
+    }
+    bool ok = thread_of_tick(store, c, s, &t, err);
+    if (ok) {
+        s->spec.keep_thread =
+            c->on_completed != NULL && strcmp(c->on_completed, "keep") == 0;
+        s->owner = base_strdup(c->owner == NULL ? "" : c->owner);
+        (void)clock_to_iso(clock_wall_us(), s->created_at);
+        leat_value *none = leat_new_object(0, NULL, NULL);
+        compose(s, leat_view_of(none), &a, &t);
+        leat_drop(none);
+        store_thread_fini(&t);
+    }
+    store_assistant_fini(&a);
+    return ok;
+}
+
 void gw_submit_fini(struct gw_submit *s)
 {
     must(s != NULL);

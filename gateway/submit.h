@@ -45,8 +45,8 @@ MUST_USE bool gw_submit_prepare_part(struct gw_req *r,
                                      struct gw_submit *s, struct err *err);
 /* A cron's tick makes a run. `store` is borrowed for the call. */
 MUST_USE bool gw_submit_prepare_tick(store_t *store, const struct store_cron *c,
-                                     int64_t next_us, struct gw_submit *s,
-                                     struct err *err);
+                                     const struct store_tick *tick,
+                                     struct gw_submit *s, struct err *err);
 /* The run as it is answered to who made it; one reference. */
 leat_value *gw_submit_run(const struct gw_submit *s) MUST_USE;
 /* The run of a repeated submit as it is now, or as it was made when it is not

@@ -112,6 +112,38 @@ report("batch", async () => {
   assert.equal(batch.length, 2);
 });
 
+report("crons", async () => {
+  const { thread_id: id } = await client.threads.create();
+  const made = await client.crons.createForThread(id, "trivial", {
+    schedule: "0 9 * * 1", timezone: "Asia/Tokyo", input: { x: 1 }, metadata: { a: 1 } });
+  const { cron_id, assistant_id, created_at, updated_at, next_run_date, ...rest } = made;
+  assert.deepEqual(rest, {
+    thread_id: id, on_run_completed: null, end_time: null, schedule: "0 9 * * 1",
+    timezone: "Asia/Tokyo", user_id: null, enabled: true, metadata: { a: 1 },
+    payload: { assistant_id: "trivial", input: { x: 1 }, metadata: { a: 1 } } });
+  const next = new Date(next_run_date);
+  assert.deepEqual([next.getUTCDay(), next.getUTCHours(), next.getUTCMinutes()], [1, 0, 0]);
+  const changed = await client.crons.update(cron_id, {
+    schedule: "30 9 * * 1", enabled: false, metadata: { b: 2 } });
+  assert.equal(new Date(changed.next_run_date) - next, 30 * 60 * 1000);
+  assert.deepEqual(changed, { ...made, schedule: "30 9 * * 1", enabled: false,
+    metadata: { a: 1, b: 2 }, updated_at: changed.updated_at,
+    next_run_date: changed.next_run_date,
+    payload: { ...made.payload, metadata: { a: 1, b: 2 } } });
+  assert.deepEqual(await client.crons.search({ threadId: id }), [changed]);
+  assert.equal(await client.crons.count({ threadId: id, assistantId: assistant_id }), 1);
+  await client.crons.delete(cron_id);
+  assert.deepEqual(await client.crons.search({ threadId: id }), []);
+  assert.equal(await status(client.crons.delete(cron_id)), 404);
+  const plain = await client.crons.create("trivial", {
+    schedule: "*/5 * * * *", onRunCompleted: "keep", webhook: "https://example.com/x" });
+  assert.equal(plain.thread_id, null);
+  assert.equal(plain.on_run_completed, "keep");
+  assert.equal(plain.payload.webhook, "https://example.com/x");
+  await client.crons.delete(plain.cron_id);
+  assert.equal(await status(client.crons.create("trivial", { schedule: "bad" })), 422);
+});
+
 report("onRunCreated", async () => {
   const { thread_id: id } = await client.threads.create();
   const created = [];
