@@ -21,15 +21,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    RemoveMessage,
-    SystemMessage,
-    ToolMessage,
-)
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.utils import convert_to_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import StructuredTool
@@ -42,7 +34,6 @@ from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode, create_react_agent
 from langgraph.types import (
     CachePolicy,
-    Command,
     Interrupt,
     Overwrite,
     RetryPolicy,
@@ -53,101 +44,9 @@ from langgraph.types import (
 from pydantic import create_model
 from typing_extensions import TypedDict
 
+from expressions import evaluate, truth
+
 MODES = ["values", "updates", "messages", "custom", "checkpoints", "tasks", "debug"]
-MESSAGES = {
-    "human": HumanMessage,
-    "ai": AIMessage,
-    "system": SystemMessage,
-    "tool": ToolMessage,
-    "remove": RemoveMessage,
-}
-
-
-# --- expressions -------------------------------------------------------------
-def walk(at, path):
-    if path is True or path == "":
-        return at
-    for key in str(path).split("."):
-        if isinstance(at, dict):
-            at = at.get(key)
-        elif isinstance(at, list) and key.isdigit() and int(key) < len(at):
-            at = at[int(key)]
-        else:
-            return None
-    return at
-
-
-def truth(x):
-    return isinstance(x, (list, dict)) or bool(x)
-
-
-def to_text(x):
-    return x if isinstance(x, str) else json.dumps(x, separators=(",", ":"))
-
-
-def has_tool_calls(messages):
-    last = messages[-1] if messages else None
-    return bool(getattr(last, "tool_calls", None))
-
-
-def to_message(fields):
-    kind = MESSAGES.get(fields.get("type"))
-    if kind is None:
-        return convert_to_messages([fields])[0]
-    rest = {k: v for k, v in fields.items() if k != "type"}
-    return kind(**rest)
-
-
-def to_command(arg, e):
-    fields = {k: e(arg[k]) for k in ("update", "goto", "resume") if k in arg}
-    if arg.get("graph") == "PARENT":
-        fields["graph"] = Command.PARENT
-    return Command(**fields)
-
-
-def evaluate(t, env):
-    def e(x):
-        return evaluate(x, env)
-
-    if isinstance(t, list):
-        return [e(x) for x in t]
-    if not isinstance(t, dict):
-        return t
-    key = next(iter(t), "")
-    if len(t) != 1 or not key.startswith("$"):
-        return {k: e(v) for k, v in t.items()}
-    arg = t[key]
-    ops = {
-        "$state": lambda: walk(env["state"], arg),
-        "$var": lambda: walk(env["vars"], arg),
-        "$item": lambda: walk(env["item"], arg),
-        "$add": lambda: fold(operator.add, arg, e),
-        "$mul": lambda: fold(operator.mul, arg, e),
-        "$concat": lambda: "".join(to_text(e(x)) for x in arg),
-        "$lt": lambda: e(arg[0]) < e(arg[1]),
-        "$eq": lambda: e(arg[0]) == e(arg[1]),
-        "$if": lambda: e(arg[1]) if truth(e(arg[0])) else e(arg[2]),
-        "$len": lambda: len(e(arg) or []),
-        "$map": lambda: [
-            evaluate(arg[1], {**env, "item": i}) for i in e(arg[0]) or []
-        ],
-        "$last": lambda: (e(arg) or [None])[-1],
-        "$last_has_tool_calls": lambda: has_tool_calls(e(arg)),
-        "$send": lambda: Send(arg["node"], e(arg["arg"])),
-        "$msg": lambda: to_message(e(arg)),
-        "$lit": lambda: arg,
-        "$overwrite": lambda: Overwrite(e(arg)),
-        "$command": lambda: to_command(arg, e),
-        "$calls": lambda: env["counts"].get(arg, 0),
-    }
-    return ops[key]()
-
-
-def fold(op, args, e):
-    out = e(args[0])
-    for x in args[1:]:
-        out = op(out, e(x))
-    return out
 
 
 # --- the scripted model ------------------------------------------------------

@@ -23,7 +23,8 @@ MASK(tools_mode, RECORDED, V14 | V17,
      "the recorder asked trace 44 for a mode `tools` that only JS has")
 MASK(static_interrupt, RECORDED, V14 | V17,
      "streaming.md 9, values at static interrupt",
-     "JS emits values {\"__interrupt__\": []}, Python nothing")
+     "JS emits values {\"__interrupt__\": []} and has it in the output of "
+     "invoke, Python nothing")
 MASK(parent_command, RECORDED, V14 | V17,
      "engine.md 6.4",
      "JS emits an empty task result for a node that left for its parent")
@@ -147,7 +148,7 @@ MASK(message_metadata, BOTH, V14 | V17 | PY,
      "JS: empty tags, graph:step tags and name for node output, versions, "
      "ls_integration of the model's core; in Python ls_provider names "
      "the model's class; Python's library has checkpoint_ns (that of the "
-     "graph) and checkpoint_id only where a model or a config put them")
+     "graph) only where a model put it; checkpoint_id is that of a config")
 MASK(tool_error_text, RECORDED, V14 | V17,
      "engine.md 11.5",
      "the text for an unknown tool is Python's")

@@ -159,10 +159,10 @@ static bool trim_metadata(struct mask_event *e)
     for (size_t i = 0; i < COUNT_OF(own); i++) {
         tree_drop(metadata, own[i]);
     }
+    tree_drop(metadata, "checkpoint_id");
     if (e->mask->library == PY) {
         tree_drop(metadata, "ls_provider");
         tree_drop(metadata, "checkpoint_ns");
-        tree_drop(metadata, "checkpoint_id");
     }
     if (tree_equal(tree_get(metadata, "name"),
                    tree_get(metadata, "langgraph_node"))) {

@@ -69,7 +69,7 @@ TEST(expr_state_walks_paths)
     EXPECT_STR(eval("{\"$state\":\"\"}", "{\"q\":1}"), "{\"q\":1}");
     EXPECT_STR(eval("{\"$state\":true}", "{\"q\":1}"), "{\"q\":1}");
     EXPECT_STR(eval("[{\"$state\":\"x\"}]", state), "[null]");
-    EXPECT_STR(eval("{\"k\":{\"$state\":\"x\"}}", state), "{\"k\":null}");
+    EXPECT_STR(eval("{\"k\":{\"$state\":\"x\"}}", state), "{}");
 }
 
 TEST(expr_variables)
@@ -126,7 +126,7 @@ TEST(expr_lists)
     EXPECT_STR(eval("{\"$last\":[]}", "{}"), "missing");
     EXPECT_STR(eval("{\"$map\":[{\"$state\":\"l\"},{\"v\":{\"$item\":\"a\"}}]}",
                     "{\"l\":[{\"a\":1},{}]}"),
-               "[{\"v\":1},{\"v\":null}]");
+               "[{\"v\":1},{}]");
     EXPECT_STR(eval("{\"$map\":[{\"$state\":\"x\"},1]}", "{}"), "[]");
     EXPECT_STR(eval("{\"$map\":[[[1],[2]],{\"$map\":[{\"$item\":\"\"},"
                     "{\"$mul\":[{\"$item\":\"\"},2]}]}]}",

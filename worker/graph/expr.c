@@ -51,7 +51,7 @@ static const char *type_name(leat_view v)
     return names[leat_type_of(v)];
 }
 
-/* What lands in a list or an object: it has no gaps. */
+/* What lands in a list: it has no gaps. */
 static leat_value *or_null(leat_value *v)
 {
     return v != NULL ? v : leat_new_null();
@@ -499,9 +499,9 @@ static bool eval_object(struct eval *e, leat_view t, leat_value **out)
     for (leat_iter it = leat_iter_of(t); ok && leat_next(&it);) {
         leat_value *v = NULL;
         ok = eval(e, it.item, &v);
-        if (ok) {
+        if (ok && v != NULL) { /* what is nowhere leaves its key out */
             keys[n] = base_memdup(it.key.ptr, it.key.len);
-            items[n++] = or_null(v);
+            items[n++] = v;
         }
     }
     if (ok) {
