@@ -103,7 +103,7 @@ size_t compare_diff(const tree *expected, const tree *got, size_t limit)
     bool ok = buf_puts(&d.path, "results");
     must(ok);
     walk(&d, expected, got);
-    if (d.count > limit) {
+    if (limit > 0 && d.count > limit) {
         printf("    and %zu more\n", d.count - limit);
     }
     buf_fini(&d.path);

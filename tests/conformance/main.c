@@ -137,21 +137,74 @@ static size_t compare(const struct options *o, const tree *trace,
     return compare_diff(m.recorded, m.ours, o->limit);
 }
 
-static bool try_file(const struct options *o, const char *path)
+/* ---- time --------------------------------------------------------------- */
+
+static bool is_sleep(const tree *t)
 {
-    tree *trace = tree_read_file(path), *expected = NULL, *ours = NULL;
-    size_t differences = 1;
-    if (trace != NULL && tree_get(trace, "graphs") != NULL) {
-        expected = read_expected(o, path, trace);
-        ours = expected == NULL ? NULL : read_ours(o, path, trace);
+    return tree_is(tree_get(t, "op"), "sleep");
+}
+
+static void find_sleep(tree *t, void *found)
+{
+    *(bool *)found = *(bool *)found || is_sleep(t);
+}
+
+static void stretch(tree *t, void *factor)
+{
+    if (is_sleep(t)) {
+        tree *product = tree_list(), *ms = tree_object();
+        tree_push(product, tree_take(t, "ms"));
+        tree_push(product, tree_copy(factor));
+        tree_set(ms, "$mul", product);
+        tree_set(t, "ms", ms);
     }
-    if (ours != NULL) {
-        differences = compare(o, trace, expected, ours);
+}
+
+/* Where nodes sleep their order is that of their times, which a busy machine
+ * mixes up: then the same once more, slower. */
+static const int factors[] = {1, 4, 16};
+
+static size_t attempt(const struct options *o, const char *path,
+                      const tree *trace, int factor)
+{
+    tree *slow = tree_copy(trace), *by = tree_null();
+    by->type = TREE_INT;
+    by->whole = factor;
+    if (factor > 1) {
+        mask_all(tree_get(slow, "graphs"), stretch, by);
     }
-    printf("%s %s\n", differences == 0 ? "ok  " : "FAIL", path);
-    tree_destroy(&trace);
+    tree *expected = read_expected(o, path, trace);
+    tree *ours = expected == NULL ? NULL : read_ours(o, path, slow);
+    size_t differences =
+        ours == NULL ? 1 : compare(o, trace, expected, ours);
+    tree_destroy(&slow);
+    tree_destroy(&by);
     tree_destroy(&expected);
     tree_destroy(&ours);
+    return differences;
+}
+
+static size_t play(const struct options *o, const char *path, tree *trace)
+{
+    bool sleeps = false;
+    size_t differences = 1;
+    mask_all(tree_get(trace, "graphs"), find_sleep, &sleeps);
+    for (size_t i = sleeps && o->results == NULL ? 0 : COUNT_OF(factors) - 1;
+         i < COUNT_OF(factors) && differences > 0; i++) {
+        struct options quiet = *o;
+        quiet.limit = i + 1 < COUNT_OF(factors) ? 0 : o->limit;
+        differences = attempt(&quiet, path, trace, sleeps ? factors[i] : 1);
+    }
+    return differences;
+}
+
+static bool try_file(const struct options *o, const char *path)
+{
+    tree *trace = tree_read_file(path);
+    bool is_trace = trace != NULL && tree_get(trace, "graphs") != NULL;
+    size_t differences = is_trace ? play(o, path, trace) : 1;
+    printf("%s %s\n", differences == 0 ? "ok  " : "FAIL", path);
+    tree_destroy(&trace);
     return differences == 0;
 }
 

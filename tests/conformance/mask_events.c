@@ -65,6 +65,12 @@ static bool is_static_values(struct mask_event *e)
 void mask_static_interrupt(struct mask *m, tree *results)
 {
     mask_events(m, results, is_static_values);
+    for (size_t i = 0; i < tree_count(results); i++) {
+        tree *output = tree_get(tree_at(results, i), "output");
+        if (tree_is_empty(tree_get(output, "__interrupt__"))) {
+            tree_drop(output, "__interrupt__");
+        }
+    }
 }
 
 /* Can the node of this event leave for its parent? */
