@@ -26,9 +26,9 @@ FEATURES = {
     "conditional": 0.5,
     "map": 0.3,
     "loop": 0.35,
-    "send": 0.35,
+    "send": 0.4,
     "command": 0.35,
-    "parent": 0.3,
+    "parent": 0.2,
     "subgraph": 0.4,
     "deep": 0.35,
     "call_graph": 0.2,
@@ -39,14 +39,15 @@ FEATURES = {
     "retry": 0.2,
     "fail": 0.2,
     "defer": 0.15,
-    "cache": 0.12,
+    "cache": 0.2,
     "schemas": 0.2,
     "custom": 0.3,
     "metadata": 0.1,
     "odd": 0.25,
     "overwrite": 0.2,
     "conflict": 0.1,
-    "coerce": 0.4,
+    "coerce": 0.15,
+    "volatile": 0.04,
 }
 
 # State keys, their reducers, and the features that bring them.
@@ -76,8 +77,12 @@ class Maker(Values):
     def __init__(self, seed):
         rng = random.Random(seed)
         drawn = {f for f, p in FEATURES.items() if rng.random() < p}
-        if drawn & {"models", "tools"}:
+        if drawn & {"models", "tools", "coerce"}:
             drawn.add("messages")
+        if "volatile" in drawn:  # engine.md 7.1: such an interrupt is an error
+            drawn.discard("interrupt")
+        if "parent" in drawn:
+            drawn |= {"command", "subgraph"}
         keys = {k: r for k, (r, f) in KEYS.items() if f in drawn or not f}
         super().__init__(rng, drawn, keys)
         self.graphs = {}
@@ -158,7 +163,8 @@ class Maker(Values):
             if targets:
                 node = self.pick(targets)
                 return {"$send": {"node": node, "arg": self.argument(who)}}
-        if self.has("command", 0.4):
+        leaves = graph["level"] in ("sub", "deep") and self.has("parent", 0.6)
+        if leaves or self.has("command", 0.4):
             return self.command(graph, who, update)
         if self.has("odd", 0.15):
             return self.pick([None, {}, None, {}, "text", 3])
@@ -171,12 +177,15 @@ class Maker(Values):
         goto = self.goto(graph, who)
         if self.chance(0.8) and goto is not None:
             fields["goto"] = goto
-        if self.has("parent", 0.5) and graph["level"] in ("sub", "deep"):
+        if self.has("parent", 0.7) and graph["level"] in ("sub", "deep"):
             fields["graph"] = "PARENT"
             outer = self.graphs["main" if graph["level"] == "sub" else "sub"]
             targets = list(outer.get("order", []))
-            fields["goto"] = self.pick(targets[-2:] or [END])
-            fields["goto"] = self.guard(fields["goto"], 9)
+            fields["goto"] = self.guard(self.pick(targets[-2:] or [END]), 9)
+            sendable = [n for n in targets[-2:] if n in outer["sendable"]]
+            if sendable and self.has("send", 0.3):
+                sends = [{"node": n, "arg": self.argument(who)} for n in sendable]
+                fields["goto"] = [{"$send": s} for s in sends]
         command = {"$command": fields}
         if self.has("odd", 0.3) and "graph" not in fields:
             other = {"$command": {"update": {"log": [f"{who}2"]}}}
@@ -231,7 +240,10 @@ class Maker(Values):
     def decorate(self, graph, node, sendable):
         if self.has("defer", 0.3):
             node["defer"] = True
-        if self.has("cache", 0.4):
+        # of an answered task that fails the library keeps the failure as a result
+        ops = [op["op"] for op in node.get("do", [])]
+        asks = not {"interrupt", "call_graph"}.isdisjoint(ops)
+        if not asks and self.has("cache", 0.4):
             node["cache"] = {"ttl": 600}
         if self.has("metadata", 0.4):
             node["metadata"] = {"team": self.pick(["red", "blue"])}
@@ -385,6 +397,8 @@ class Maker(Values):
                 graph["input"] = self.some(keys, 1, 4)
         if level == "main" and "cache" in self.features:
             graph["cache"] = True
+        if level == "main" and "volatile" in self.features:
+            graph["checkpointer"] = False
 
     def make(self):
         self.graph("main", "main")
