@@ -65,7 +65,7 @@ void link_items(const link_t *l, zmq_pollitem_t out[2]);
  * those are asked of which something may have come since they were found
  * empty. What is told to be ready may turn out to have nothing.
  */
-#define LINK_POLL_MAX 8
+#define LINK_POLL_MAX 80
 struct link_poll {
     size_t n;
     struct link_poll_item {

@@ -30,7 +30,7 @@
 
 struct desk {
     const struct desk_conf *conf;
-    link_t *link;
+    wrk_uplink_t *uplink;
     mbox_t *done; /* jobs that executors give back */
     mbox_t *answers; /* calls that were done */
     exec_t *exec;
@@ -65,7 +65,7 @@ static void say(struct desk *d, enum wire_type type, const struct job *j,
         head.attempt = j->attempt;
         head.seq = wrk_outbox_last(j->outbox);
     }
-    enum link_sent sent = link_send(d->link, NULL, &head, body);
+    enum link_sent sent = link_send(wrk_uplink_active(d->uplink), NULL, &head, body);
     if (sent == LINK_FULL) {
         log_warn("desk.dropped", "message=%s", wire_name((uint8_t)type));
     }
@@ -114,7 +114,7 @@ static leat_value *run_list(const struct desk *d)
     return leat_writer_finish(&w);
 }
 
-static void say_hello(struct desk *d)
+static void say_hello(struct desk *d, size_t broker)
 {
     char host[256] = "";
     (void)gethostname(host, sizeof host - 1);
@@ -123,7 +123,8 @@ static void say_hello(struct desk *d)
         d->conf->worker_id, "pid", (int)getpid(), "host", host, "slots",
         (int64_t)(d->draining ? 0 : d->slots), "graphs", graph_list(d),
         "runs", run_list(d));
-    say(d, WIRE_HELLO, NULL, body);
+    const struct wire_head head = {.type = WIRE_HELLO, .epoch = d->epoch};
+    (void)link_send(wrk_uplink_to(d->uplink, broker), NULL, &head, body);
 }
 
 /* Which runs are inside a node now: only these count a crash. */
@@ -173,7 +174,8 @@ static void refuse(struct desk *d, const struct wire_head *h, const char *why)
                                    .thread = h->thread,
                                    .attempt = h->attempt,
                                    .seq = h->seq - 1};
-    (void)link_send(d->link, NULL, &head, leat_pack("{s:s}", "why", why));
+    (void)link_send(wrk_uplink_active(d->uplink), NULL, &head,
+                    leat_pack("{s:s}", "why", why));
     log_warn("run.refused", "run=%s why=%s", ID_TEXT(&h->run), LOG_Q(why));
 }
 
@@ -293,7 +295,7 @@ static void say_answer(struct desk *d, const struct wire_head *asked,
                                    .epoch = d->epoch,
                                    .tag = asked->tag,
                                    .thread = asked->thread};
-    if (link_send(d->link, NULL, &head, body) == LINK_FULL) {
+    if (link_send(wrk_uplink_active(d->uplink), NULL, &head, body) == LINK_FULL) {
         log_warn("desk.dropped", "message=CALL_DONE");
     }
 }
@@ -357,19 +359,9 @@ static void on_refused(const struct link_in *in)
     free(text);
 }
 
-static void on_message(struct desk *d, struct link_in *in)
+static void on_order(struct desk *d, struct link_in *in)
 {
-    if (in->head.epoch < d->epoch) {
-        return; /* from a broker that was replaced */
-    }
-    d->epoch = in->head.epoch;
     switch (in->head.type) {
-    case WIRE_WHO:
-        say_hello(d);
-        break;
-    case WIRE_WELCOME:
-        on_welcome(d, in);
-        break;
     case WIRE_PING:
         say(d, WIRE_PONG, NULL, NULL);
         break;
@@ -396,22 +388,42 @@ static void on_message(struct desk *d, struct link_in *in)
     }
 }
 
-/* Behind those of the publisher. */
-enum { ITEM_BROKER = 3, ITEM_MONITOR, ITEM_DONE, ITEM_CALLS, ITEM_TERM };
+/* Only the active broker gives orders; who welcomes us is it. */
+static void on_message(struct desk *d, size_t broker, struct link_in *in)
+{
+    if (in->head.epoch < d->epoch) {
+        return; /* from a broker that was replaced */
+    }
+    d->epoch = in->head.epoch;
+    if (in->head.type == WIRE_WELCOME) {
+        atomic_store(&d->conf->brokers->active, broker);
+        on_welcome(d, in);
+        return;
+    }
+    if (in->head.type == WIRE_WHO) {
+        say_hello(d, broker);
+        return;
+    }
+    if (broker == atomic_load(&d->conf->brokers->active)) {
+        on_order(d, in);
+    }
+}
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
 static void receive(struct desk *d, const struct link_poll *poll)
 {
     struct link_in in;
     link_in_init(&in);
-    if (link_poll_ready(poll, ITEM_MONITOR) &&
-        (link_changes(d->link) & LINK_CAME) != 0) {
-        say_hello(d);
-    }
-    bool some = link_poll_ready(poll, ITEM_BROKER);
-    for (int i = 0; some && i < TURN_MESSAGES && link_recv(d->link, &in);
-         i++) {
-        on_message(d, &in);
+    for (size_t b = 0; b < d->conf->brokers->n; b++) {
+        if (wrk_uplink_came(d->uplink, poll, b)) {
+            say_hello(d, b);
+        }
+        link_t *link = wrk_uplink_to(d->uplink, b);
+        bool some = wrk_uplink_ready(d->uplink, poll, b);
+        for (int i = 0; some && i < TURN_MESSAGES && link_recv(link, &in);
+             i++) {
+            on_message(d, b, &in);
+        }
     }
     link_in_fini(&in);
     struct job *j;
@@ -540,23 +552,22 @@ static void open_poll(const struct desk *d, struct link_poll *poll)
 {
     const int fds[] = {mbox_fd(d->done), mbox_fd(d->answers), proc_term_fd()};
     wrk_pub_watch(d->pub, poll);
-    (void)link_poll_link(poll, d->link);
-    (void)link_poll_monitor(poll, d->link);
+    wrk_uplink_watch(d->uplink, poll);
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
         const zmq_pollitem_t item = {.fd = fds[i], .events = ZMQ_POLLIN};
         (void)link_poll_item(poll, &item);
     }
-    must(poll->n == ITEM_TERM + 1);
 }
 
 static void loop(struct desk *d)
 {
     struct link_poll poll = {0};
     open_poll(d, &poll);
+    const size_t items = poll.n;
     while (!may_leave(d)) {
-        bool queued = link_pump(d->link);
-        if (d->draining) {
-            poll.n = ITEM_TERM; /* which stays readable */
+        bool queued = wrk_uplink_pump(d->uplink);
+        if (d->draining && poll.n == items) {
+            poll.n--; /* the sign to stop, which stays readable */
         }
         int64_t wait = min_i64(wait_ms(d, queued), wrk_pub_wait_ms(d->pub));
         link_poll_wait(&poll, wait);
@@ -570,19 +581,19 @@ static bool open_all(struct desk *d, struct err *err)
 {
     const conf_t *c = d->conf->conf;
     size_t frame_bytes = (size_t)conf_bytes(c, CONF_FRAME_BYTES);
-    const struct link_spec spec = {.base = d->conf->broker,
-                                   .port = WIRE_PORT_WORKER,
-                                   .from = WIRE_D,
-                                   .frame_bytes = frame_bytes};
-    const struct pub_conf pub = {.broker = d->conf->broker,
+    const struct wrk_uplink_conf up = {.brokers = d->conf->brokers,
+                                       .port = WIRE_PORT_WORKER,
+                                       .from = WIRE_D,
+                                       .frame_bytes = frame_bytes};
+    const struct pub_conf pub = {.brokers = d->conf->brokers,
                                  .frame_bytes = frame_bytes,
                                  .worker_id = d->conf->worker_id};
     const struct exec_conf exec = {.conf = c,
                                    .registry = d->conf->registry,
-                                   .broker = d->conf->broker,
+                                   .brokers = d->conf->brokers,
                                    .done = d->done};
-    d->link = link_dealer(&spec, err);
-    d->pub = d->link != NULL ? wrk_pub_new(&pub, err) : NULL;
+    d->uplink = wrk_uplink_new(&up, err);
+    d->pub = d->uplink != NULL ? wrk_pub_new(&pub, err) : NULL;
     if (d->pub == NULL) {
         return false;
     }
@@ -608,7 +619,7 @@ static void close_all(struct desk *d)
         forget(d, d->jobs);
     }
     wrk_pub_destroy(&d->pub);
-    link_destroy(&d->link);
+    wrk_uplink_destroy(&d->uplink);
 }
 
 bool wrk_desk_run(const struct desk_conf *conf, struct err *err)

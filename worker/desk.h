@@ -8,12 +8,13 @@
 #define LEAT_WORKER_DESK_H
 
 #include "common/conf.h"
+#include "worker/uplink.h"
 #include "worker/load.h"
 
 struct desk_conf {
     const conf_t *conf;
     const registry_t *registry;
-    const char *broker;    /* base address */
+    struct wrk_brokers *brokers;
     const char *worker_id;
 };
 

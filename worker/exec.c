@@ -164,7 +164,7 @@ static bool bind_saver(struct attempt *a, struct err *err)
         const conf_t *c = seat->exec->conf.conf;
         const struct wrk_saver_conf conf = {
             .store = conf_str(c, CONF_STORE),
-            .broker = seat->exec->conf.broker,
+            .brokers = seat->exec->conf.brokers,
             .frame_bytes = conf_bytes(c, CONF_FRAME_BYTES),
             .connections = (unsigned)conf_int(c, CONF_STORE_CONNECTIONS),
             .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),

@@ -12,6 +12,7 @@
 #include "common/conf.h"
 #include "common/mbox.h"
 #include "worker/job.h"
+#include "worker/uplink.h"
 #include "worker/load.h"
 
 typedef struct exec exec_t;
@@ -19,7 +20,7 @@ typedef struct exec exec_t;
 struct exec_conf {
     const conf_t *conf;
     const registry_t *registry;
-    const char *broker; /* the address in use, for the savers */
+    const struct wrk_brokers *brokers; /* for the savers */
     mbox_t *done;       /* where jobs come back; borrowed */
 };
 

@@ -49,8 +49,9 @@ static bool serve(const conf_t *c, struct err *err)
     must(n > 0);
     registry_t *r = wrk_load_new();
     name_worker(c, id, sizeof id);
+    struct wrk_brokers addresses = {.bases = brokers, .n = n};
     const struct desk_conf desk = {
-        .conf = c, .registry = r, .broker = brokers[0], .worker_id = id};
+        .conf = c, .registry = r, .brokers = &addresses, .worker_id = id};
     admin_t *admin = NULL;
     bool ok = admin_start(conf_str(c, CONF_ADMIN_LISTEN), PROC_WORKER, &admin,
                           err) &&

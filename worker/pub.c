@@ -34,9 +34,8 @@ struct entry {
 struct pub {
     uint32_t magic;
     struct pub_conf conf;
-    link_t *link;
-    size_t item_relay; /* in the poll that waits for us */
-    size_t item_monitor;
+    wrk_uplink_t *uplink;
+    size_t active; /* the broker that was sent to last */
     mbox_t *inbox; /* outboxes with something to send */
     struct entry *buckets[BUCKETS];
     _Atomic size_t entries;
@@ -133,7 +132,7 @@ static enum link_sent send_batch(pub_t *p, const struct outbox_conf *c,
     zmq_msg_t raw;
     must(zmq_msg_init_size(&raw, b->len) == 0);
     memcpy(zmq_msg_data(&raw), b->bytes, b->len);
-    enum link_sent sent = link_send_raw(p->link, NULL, &head, &raw);
+    enum link_sent sent = link_send_raw(wrk_uplink_active(p->uplink), NULL, &head, &raw);
     zmq_msg_close(&raw);
     return sent;
 }
@@ -181,7 +180,7 @@ static void say_hello(pub_t *p)
         leat_pack("{s:s,s:s,s:i,s:s,s:V}", "kind", "worker", "id",
                   p->conf.worker_id, "pid", (int)getpid(), "host", host,
                   "runs", held_runs(p));
-    (void)link_send(p->link, NULL, &head, body);
+    (void)link_send(wrk_uplink_active(p->uplink), NULL, &head, body);
     p->hello_ms = clock_mono_ms();
     p->hello_due = false;
 }
@@ -256,12 +255,13 @@ static void on_mark(pub_t *p, const struct wire_head *h)
     }
 }
 
-static void receive(pub_t *p)
+static void receive(pub_t *p, size_t broker)
 {
     struct link_in in;
     link_in_init(&in);
-    for (int i = 0; i < TURN_MESSAGES && link_recv(p->link, &in); i++) {
-        if (in.head.epoch < p->epoch) {
+    link_t *link = wrk_uplink_to(p->uplink, broker);
+    for (int i = 0; i < TURN_MESSAGES && link_recv(link, &in); i++) {
+        if (in.head.epoch < p->epoch || broker != p->active) {
             continue; /* from a broker that was replaced */
         }
         p->epoch = in.head.epoch;
@@ -288,30 +288,41 @@ void wrk_pub_watch(pub_t *p, struct link_poll *poll)
     check_magic(p, PUB_MAGIC);
     const zmq_pollitem_t inbox = {.fd = mbox_fd(p->inbox),
                                   .events = ZMQ_POLLIN};
-    p->item_relay = link_poll_link(poll, p->link);
-    p->item_monitor = link_poll_monitor(poll, p->link);
+    wrk_uplink_watch(p->uplink, poll);
     (void)link_poll_item(poll, &inbox);
 }
 
 int64_t wrk_pub_wait_ms(pub_t *p)
 {
     check_magic(p, PUB_MAGIC);
-    bool queued = link_pump(p->link);
+    bool queued = wrk_uplink_pump(p->uplink);
     return queued || p->retries > 0 || p->hello_due ? RETRY_MS : INT64_MAX;
+}
+
+/* A relay that is new to us, or again, has nothing of what is not durable. */
+static void follow(pub_t *p, const struct link_poll *poll)
+{
+    size_t active = atomic_load(&p->conf.brokers->active);
+    bool anew = active != p->active;
+    p->active = active;
+    for (size_t b = 0; b < p->conf.brokers->n; b++) {
+        bool came = wrk_uplink_came(p->uplink, poll, b);
+        anew = anew || (came && b == active);
+        if (wrk_uplink_ready(p->uplink, poll, b)) {
+            receive(p, b);
+        }
+    }
+    if (anew) {
+        p->hello_due = true;
+        rewind_all(p);
+    }
 }
 
 /* Only what is readable is read: asking a ZeroMQ socket costs a system call. */
 void wrk_pub_turn(pub_t *p, const struct link_poll *poll)
 {
     check_magic(p, PUB_MAGIC);
-    if (link_poll_ready(poll, p->item_monitor) &&
-        (link_changes(p->link) & LINK_CAME) != 0) {
-        p->hello_due = true;
-        rewind_all(p);
-    }
-    if (link_poll_ready(poll, p->item_relay)) {
-        receive(p);
-    }
+    follow(p, poll);
     if (p->hello_due && clock_mono_ms() - p->hello_ms >= HELLO_PAUSE_MS) {
         say_hello(p);
     }
@@ -334,12 +345,12 @@ pub_t *wrk_pub_new(const struct pub_conf *conf, struct err *err)
     p->magic = PUB_MAGIC;
     p->conf = *conf;
     p->inbox = mbox_new(INBOX_MAX);
-    const struct link_spec spec = {.base = conf->broker,
-                                   .port = WIRE_PORT_EVENTS,
-                                   .from = WIRE_R,
-                                   .frame_bytes = conf->frame_bytes};
-    p->link = link_dealer(&spec, err);
-    if (p->link == NULL) {
+    const struct wrk_uplink_conf up = {.brokers = conf->brokers,
+                                       .port = WIRE_PORT_EVENTS,
+                                       .from = WIRE_R,
+                                       .frame_bytes = conf->frame_bytes};
+    p->uplink = wrk_uplink_new(&up, err);
+    if (p->uplink == NULL) {
         mbox_destroy(&p->inbox, NULL);
         free(p);
         return NULL;
@@ -368,7 +379,7 @@ void wrk_pub_destroy(pub_t **p)
             drop(self, &self->buckets[i]);
         }
     }
-    link_destroy(&self->link);
+    wrk_uplink_destroy(&self->uplink);
     mbox_destroy(&self->inbox, drop_box);
     self->magic = 0;
     free(self);

@@ -10,13 +10,13 @@
 #define LEAT_WORKER_PUB_H
 
 #include "common/err.h"
-#include "common/link.h"
+#include "worker/uplink.h"
 #include "worker/outbox.h"
 
 typedef struct pub pub_t;
 
 struct pub_conf {
-    const char *broker;     /* base address */
+    const struct wrk_brokers *brokers;
     size_t frame_bytes;
     const char *worker_id;
 };

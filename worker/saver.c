@@ -37,7 +37,6 @@ struct wrk_saver {
     uint32_t magic;
     char *store_url;
     struct wrk_vault_conf vault_conf;
-    char *broker;
     pthread_mutex_t turn;
     bool bound;
     struct id thread;
@@ -77,13 +76,12 @@ static bool on_item_get(void *self, leat_view space, const char *key,
 
 wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
 {
-    must(conf->store != NULL && conf->broker != NULL);
+    must(conf->store != NULL && conf->brokers != NULL);
     wrk_saver_t *s = base_zalloc(sizeof *s);
     s->magic = WRK_SAVER_MAGIC;
     s->store_url = base_strdup(conf->store);
-    s->broker = base_strdup(conf->broker);
     s->vault_conf =
-        (struct wrk_vault_conf){.broker = s->broker,
+        (struct wrk_vault_conf){.brokers = conf->brokers,
                                 .frame_bytes = (size_t)conf->frame_bytes,
                                 .stopped = &s->stopped};
     s->connections = conf->connections;
@@ -123,7 +121,6 @@ void wrk_saver_destroy(wrk_saver_t **p)
     wrk_scribe_destroy(&s->line);
     (void)pthread_mutex_destroy(&s->turn);
     free(s->store_url);
-    free(s->broker);
     s->magic = 0;
     free(s);
     *p = NULL;

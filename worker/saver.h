@@ -15,12 +15,13 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "worker/graph/engine.h"
+#include "worker/uplink.h"
 
 typedef struct wrk_saver wrk_saver_t;
 
 struct wrk_saver_conf {
     const char *store;    /* --store */
-    const char *broker;   /* base address of the broker in use */
+    const struct wrk_brokers *brokers; /* outlives the saver */
     int64_t frame_bytes;  /* --frame-bytes */
     unsigned connections; /* --store-connections */
     int64_t item_ttl_ms;  /* --item-ttl */

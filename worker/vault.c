@@ -35,7 +35,8 @@ struct call {
 
 struct wrk_vault {
     uint32_t magic;
-    char *broker;
+    const struct wrk_brokers *brokers;
+    const char *base; /* of the one that the link goes to */
     size_t frame_bytes;
     link_t *link;
     char id[64];
@@ -62,7 +63,8 @@ struct wrk_vault {
 
 static bool open_link(wrk_vault_t *v, struct err *err)
 {
-    const struct link_spec spec = {.base = v->broker,
+    v->base = wrk_uplink_base(v->brokers);
+    const struct link_spec spec = {.base = v->base,
                                    .port = WIRE_PORT_VAULT,
                                    .from = WIRE_V,
                                    .frame_bytes = v->frame_bytes};
@@ -73,10 +75,10 @@ static bool open_link(wrk_vault_t *v, struct err *err)
 
 wrk_vault_t *wrk_vault_new(const struct wrk_vault_conf *conf, struct err *err)
 {
-    must(conf->broker != NULL && conf->stopped != NULL);
+    must(conf->brokers != NULL && conf->stopped != NULL);
     wrk_vault_t *v = base_zalloc(sizeof *v);
     v->magic = WRK_VAULT_MAGIC;
-    v->broker = base_strdup(conf->broker);
+    v->brokers = conf->brokers;
     v->frame_bytes = conf->frame_bytes;
     v->stopped = conf->stopped;
     struct id id = id_uuid4();
@@ -123,7 +125,6 @@ void wrk_vault_destroy(wrk_vault_t **p)
     forget_all(v);
     leat_drop(v->result);
     link_destroy(&v->link);
-    free(v->broker);
     v->magic = 0;
     free(v);
     *p = NULL;
@@ -171,7 +172,7 @@ static void reconnect(wrk_vault_t *v)
     struct err err = ERR_INIT;
     link_destroy(&v->link);
     bool opened = open_link(v, &err);
-    must(opened); /* the same address did before */
+    must(opened); /* the desk has opened the same address */
     log_debug("saver.reconnects", "unanswered=%zu", v->count);
     send_all(v);
 }
@@ -288,7 +289,8 @@ static bool wait_turn(wrk_vault_t *v, struct err *err)
     bool lost = (link_changes(v->link) & LINK_WENT) != 0;
     read_answers(v);
     bool silent = v->count > 0 && clock_mono_ms() - v->heard_ms > SILENCE_MS;
-    if (lost || silent) {
+    bool moved = wrk_uplink_base(v->brokers) != v->base;
+    if (lost || silent || moved) {
         reconnect(v);
     }
     return true;

@@ -16,11 +16,12 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "common/value.h"
+#include "worker/uplink.h"
 
 typedef struct wrk_vault wrk_vault_t;
 
 struct wrk_vault_conf {
-    const char *broker; /* base address */
+    const struct wrk_brokers *brokers; /* outlives the calls */
     size_t frame_bytes;
     const atomic_bool *stopped; /* once set, every wait is ERR_CANCELLED */
 };

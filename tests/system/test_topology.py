@@ -9,7 +9,7 @@ from support import http
 from support.api import Api
 from support.expect import agent_custom
 from support.mask import mask, pairs
-from support.proc import PATIENCE
+from support.proc import PATIENCE, free_range
 from support.sse import check_ids, parse
 from support.wait import equals, until
 
@@ -200,3 +200,28 @@ def test_ended_runs_outlive_everything(parts):
     assert api.join_stream(run, "-1").read() == data
     assert api.join(run) == before[2]["values"]
     equals(lambda: stack.metrics("broker")["leat_runs_running"], 0)
+
+
+def test_a_standby_takes_over(parts):
+    """Gateway and worker know both brokers; the run and its reader go on at the other."""
+    stack = parts(workers=0, gateways=0)
+    active, standby = stack.broker_base, f"tcp://127.0.0.1:{free_range(8)}"
+    waiting = stack._start("broker", [f"--listen={standby}", f"--store={stack.store}"], ready=False)
+    until(lambda: "broker.standby" in waiting.log(), "the standby waiting")
+    stack.broker_base = f"{active},{standby}"
+    stack.start_gateway()
+    stack.start_worker()
+    until(lambda: stack.knows_graphs(stack.url), "the gateway hearing of graphs")
+    api = Api(stack.url)
+    run = api.start(api.thread(), "agent", input=slowly(100, 20), stream_mode=["custom"])
+    reader = api.join_stream(run, "-1")
+    reader.event("custom")
+    stack.kind("broker")[0].kill()
+    waiting.wait_line("ready")
+    reader.rest()
+    assert reader.ended == "clean"
+    assert mask(pairs(parse(reader.body))) == agent_custom(100), "no second attempt"
+    assert api.run(run)["status"] == "success"
+    more = api.start(run["thread_id"], "agent", input=HELLO)
+    assert contents(api, more)[-1] == "end"
+    assert api.state(run["thread_id"])["values"]["messages"][-1]["content"] == "end"

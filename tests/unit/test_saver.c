@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 struct world {
+    const char *base;
+    struct wrk_brokers brokers;
     struct broker_rig b;
     struct brk_vault *vault;
     wrk_saver_t *saver;
@@ -29,8 +31,11 @@ static void start(struct world *w)
     w->thread = rig_thread(&w->b.store, 1);
     w->run = rig_running(&w->b.store, 1, &w->thread);
     vault_up(w);
+    w->base = w->b.base;
+    w->brokers.bases = &w->base;
+    w->brokers.n = 1;
     const struct wrk_saver_conf conf = {
-        .store = w->b.url, .broker = w->b.base, .frame_bytes = 1 << 26};
+        .store = w->b.url, .brokers = &w->brokers, .frame_bytes = 1 << 26};
     w->saver = wrk_saver_new(&conf);
     w->ops = wrk_saver_ops(w->saver);
     OK(w, wrk_saver_bind(w->saver, &w->thread, &w->run, 1, &w->err));
@@ -310,8 +315,10 @@ TEST(saver_is_bounded_and_complete)
 TEST(saver_without_a_database_says_so)
 {
     struct err err = ERR_INIT;
+    const char *const bases[] = {"tcp://127.0.0.1:9"};
+    const struct wrk_brokers brokers = {.bases = bases, .n = 1};
     const struct wrk_saver_conf conf = {.store = "mysql://x",
-                                        .broker = "tcp://127.0.0.1:9",
+                                        .brokers = &brokers,
                                         .frame_bytes = 1 << 20};
     wrk_saver_t *saver = wrk_saver_new(&conf);
     struct id id = rig_id('t', 1);

@@ -52,9 +52,11 @@ static void *worker_main(void *arg)
 {
     (void)arg;
     struct err err = ERR_INIT;
+    const char *const bases[] = {g.base};
+    struct wrk_brokers brokers = {.bases = bases, .n = 1};
     const struct desk_conf conf = {.conf = g.conf,
                                    .registry = g.graphs,
-                                   .broker = g.base,
+                                   .brokers = &brokers,
                                    .worker_id = "w1"};
     g.ok = wrk_desk_run(&conf, &err);
     return NULL;
