@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stores.h: store handles for threads that need one for a moment. Opened when
- * none is free, used by one thread at a time, the last used first, so that a
- * quiet gateway keeps few. On SQLite their writes travel through the hub to
+ * none is free, used by one thread at a time, closed when a second has not
+ * needed them, so that a quiet gateway keeps few. On SQLite their writes travel through the hub to
  * the vault.
  */
 #ifndef GATEWAY_STORES_H
@@ -23,5 +23,7 @@ void gw_stores_destroy(gw_stores_t **s);
 store_t *gw_stores_take(gw_stores_t *s, const char *owner,
                         struct err *err) MUST_USE;
 void gw_stores_give(gw_stores_t *s, store_t *store);
+/* Handles that are open, in use or not. */
+size_t gw_stores_count(gw_stores_t *s);
 
 #endif
