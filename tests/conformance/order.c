@@ -78,6 +78,22 @@ static tree *ns_with(const tree *ns, const char *segment)
     return deeper;
 }
 
+/* A memory of its own is the same for all tasks, also of those around. */
+static tree *ns_without_ids(const tree *ns)
+{
+    tree *bare = tree_list();
+    for (size_t i = 0; i < tree_count(ns); i++) {
+        const char *segment = tree_string(tree_at(ns, i));
+        size_t name = strcspn(segment, ":");
+        if (strspn(segment, "0123456789") < strlen(segment)) {
+            char *text = base_memdup(segment, name);
+            tree_push(bare, tree_text(text));
+            free(text);
+        }
+    }
+    return bare;
+}
+
 /* Where the task that starts at `i` ends in its namespace. */
 static size_t end_of(const struct sorter *s, size_t i, size_t to)
 {
@@ -103,9 +119,12 @@ static void place_task(struct sorter *s, size_t i, size_t to)
     for (int id = 1; id >= 0; id--) {
         char *segment = segment_of(tree_at(s->from, i), id == 1);
         if (segment != NULL) {
-            tree *ns = ns_with(ns_of(tree_at(s->from, i)), segment);
+            tree *above = id == 1 ? tree_copy(ns_of(tree_at(s->from, i)))
+                                  : ns_without_ids(ns_of(tree_at(s->from, i)));
+            tree *ns = ns_with(above, segment);
             place_ns(s, ns, i, end);
             tree_destroy(&ns);
+            tree_destroy(&above);
         }
         free(segment);
     }

@@ -183,7 +183,9 @@ class Maker(Values):
             targets = list(outer.get("order", []))
             fields["goto"] = self.guard(self.pick(targets[-2:] or [END]), 9)
             sendable = [n for n in targets[-2:] if n in outer["sendable"]]
-            if sendable and self.has("send", 0.3):
+            shared = graph.get("subgraph_checkpointer")  # by tasks of one step
+            if sendable and not shared and self.has("send", 0.3):
+                outer["sent"] = outer.get("sent", set()) | set(sendable)
                 sends = [{"node": n, "arg": self.argument(who)} for n in sendable]
                 fields["goto"] = [{"$send": s} for s in sends]
         command = {"$command": fields}
@@ -276,7 +278,7 @@ class Maker(Values):
                     graph["sendable"].discard(who)
                 self.decorate(graph, nodes[who], True)
         for who in names:
-            if self.chance(0.5):
+            if self.chance(0.5) and who not in graph.get("sent", ()):
                 graph["sendable"].discard(who)
         for who in names:
             if who not in nodes:
@@ -402,7 +404,7 @@ class Maker(Values):
 
     def make(self):
         self.graph("main", "main")
-        working = ("level", "order", "sendable", "no_memory", "agent")
+        working = ("level", "order", "sendable", "sent", "no_memory", "agent")
         return {
             name: {k: v for k, v in graph.items() if k not in working}
             for name, graph in self.graphs.items()

@@ -41,7 +41,7 @@ class Player:
         self.graphs = graphs
         self.saved = 0
         self.answered = False  # since the last input
-        stops = {"interrupt", "static", "fail", "retry", "conflict"}
+        stops = {"interrupt", "static", "fail", "retry", "conflict", "parent"}
         self.may_hide = len(graphs) == 1 or not maker.features & stops
 
         # what a Send without messages may reach

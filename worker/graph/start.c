@@ -280,20 +280,33 @@ static bool is_edited(const struct checkpoint *cp)
            strcmp(cp->source, "fork") == 0;
 }
 
+/* What nested graphs are to have had before: the checkpoint itself, for an
+ * edited one its parent. With durability exit the fork is not stored, and the
+ * library takes it for an edited one, too. */
+static void bound_replay(struct loop *l, bool parent)
+{
+    struct run *r = l->run;
+    base_copy(r->replay_before, sizeof r->replay_before,
+              parent && l->prev_id[0] != '\0' ? l->prev_id : l->cp.id);
+}
+
 /* Goes on from an older checkpoint: a branch of its own in the history. */
 static bool fork_from(struct loop *l)
 {
     struct run *r = l->run;
     bool edited = is_edited(&l->cp);
-    base_copy(r->replay_before, sizeof r->replay_before,
-              edited && l->prev_id[0] != '\0' ? l->prev_id : l->cp.id);
+    bound_replay(l, edited);
     if (edited) {
         return true;
     }
     graph_run_lock(r);
     graph_pendings_drop(&l->pending, NULL, WRITE_INTERRUPT);
     graph_run_unlock(r);
-    return graph_save_put(l, "fork");
+    bool fine = graph_save_put(l, "fork");
+    if (l->at_exit) {
+        bound_replay(l, true);
+    }
+    return fine;
 }
 
 static enum loop_phase go_on(struct loop *l, bool travels, bool commanded)
