@@ -15,10 +15,13 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mbox.h"
+#include "gateway/hub_follow.h"
+#include "gateway/snapshot.h"
 #include "gateway/stores.h"
 
 #define CLERK_MAGIC LEAT_MAGIC(0x9a7e0007)
 #define BOX_LIMIT 1000000
+#define LIST_MAX 256 /* runs of a thread at a time */
 #define AGAIN_MS 500
 #define LOOK_MS 2
 #define PATIENCE_MS 1000
@@ -26,8 +29,11 @@
 struct job {
     leat_value *graphs;       /* make their assistants; or NULL */
     unsigned number;          /* of these graphs, from 1 */
-    struct gw_stream *stream; /* look up its document; or NULL */
-    leat_value *refused;      /* submit with a key that is free; or NULL */
+    struct gw_stream *stream; /* of whom `what` is wanted; or NULL */
+    enum { DOCUMENT, LIST, STATE } what;
+    uint64_t after_ms;   /* LIST */
+    struct sse_id id;    /* STATE: of its event */
+    leat_value *refused; /* submit with a key that is free; or NULL */
     struct id run;
     struct id thread;
 };
@@ -211,6 +217,93 @@ static void look_up(gw_clerk_t *c, const struct job *j)
     leat_drop(document);
 }
 
+/* ---- readers of threads ------------------------------------------------ */
+
+/* What cannot be listed now is listed when it is asked for again. */
+static void list_runs(gw_clerk_t *c, const struct job *j)
+{
+    struct err err = ERR_INIT;
+    struct store_thread t;
+    struct store_run_ids ids[LIST_MAX];
+    size_t n = 0;
+    const struct store_ids_query q = {
+        .thread_id = j->thread, .after_ms = j->after_ms, .limit = LIST_MAX};
+    struct gw_follow_list *list =
+        base_zalloc(sizeof(*list) + LIST_MAX * sizeof(struct gw_follow_run));
+    store_t *store = gw_stores_take(c->app->stores, "", &err);
+    bool ok = store != NULL && store_threads_get(store, &j->thread, &t, &err);
+    if (ok) {
+        list->last_ms = t.last_ms;
+        store_thread_fini(&t);
+        ok = store_runs_ids(store, &q, ids, &n, &err);
+    }
+    for (size_t i = 0; ok && i < n; i++) {
+        list->runs[list->n++] =
+            (struct gw_follow_run){.run = ids[i].run_id,
+                                   .ms = ids[i].ms,
+                                   .first_seq = ids[i].first_seq};
+    }
+    list->more = ok && n == LIST_MAX;
+    list->gone = !ok && err.code == ERR_NOT_FOUND;
+    list->failed = !ok && !list->gone;
+    if (store != NULL) {
+        gw_stores_give(c->app->stores, store);
+    }
+    gw_hub_listed(c->app->hub, j->stream, list);
+}
+
+/* The state that the run left: its last checkpoint. */
+static bool state_of(store_t *store, const struct job *j, leat_value **out,
+                     struct err *err)
+{
+    struct store_checkpoint *list = NULL;
+    size_t n = 0;
+    leat_value *own = leat_pack("{s:s}", "run_id", ID_TEXT(&j->run));
+    const struct store_checkpoints_query q = {
+        .thread_id = j->thread, .metadata = leat_view_of(own), .limit = 1};
+    bool ok = store_checkpoints_list(store, &q, &list, &n, err);
+    leat_drop(own);
+    if (!ok) {
+        return false;
+    }
+    const struct gw_snapshot s = {
+        .store = store, .thread_id = j->thread, .latest = true};
+    if (n == 0) {
+        *out = gw_snapshot_empty();
+    } else {
+        ok = gw_snapshot_build(&s, &list[0], out, err);
+    }
+    store_checkpoints_free(&list, n);
+    return ok;
+}
+
+static void tell_state(gw_clerk_t *c, const struct job *j)
+{
+    struct err err = ERR_INIT;
+    struct buf text;
+    leat_value *state = NULL;
+    store_t *store = gw_stores_take(c->app->stores, "", &err);
+    buf_init(&text, (size_t)1 << 31);
+    if (store != NULL && state_of(store, j, &state, &err)) {
+        const struct wire_event event = {.name = {"state_update", 12},
+                                         .ns = {"", 0},
+                                         .payload = leat_view_of(state)};
+        if (!gw_sse_encode(&event, j->id, &text)) {
+            (void)err_set(&err, ERR_TOO_LARGE, "it is too large");
+        }
+    }
+    if (err.code != ERR_NONE) {
+        log_error("state.not_told", "run=%s error=%s", ID_TEXT(&j->run),
+                  LOG_Q(err.text));
+    }
+    if (store != NULL) {
+        gw_stores_give(c->app->stores, store);
+    }
+    gw_hub_say(c->app->hub, j->stream, text.data, text.len);
+    buf_fini(&text);
+    leat_drop(state);
+}
+
 /* ---- keys -------------------------------------------------------------- */
 
 /* A key that cannot be freed is free later: nothing came of its run. */
@@ -236,6 +329,21 @@ static void release(gw_clerk_t *c, const struct job *j)
 
 /* ---- the thread -------------------------------------------------------- */
 
+static void serve(gw_clerk_t *c, const struct job *j)
+{
+    switch (j->what) {
+    case DOCUMENT:
+        look_up(c, j);
+        break;
+    case LIST:
+        list_runs(c, j);
+        break;
+    case STATE:
+        tell_state(c, j);
+        break;
+    }
+}
+
 static void *clerk_main(void *arg)
 {
     gw_clerk_t *c = arg;
@@ -251,7 +359,7 @@ static void *clerk_main(void *arg)
             j->graphs = NULL;
         }
         if (j != NULL && j->stream != NULL) {
-            look_up(c, j);
+            serve(c, j);
         }
         if (j != NULL && j->refused != NULL) {
             release(c, j);
@@ -317,4 +425,22 @@ void gw_clerk_look_up(void *self, struct gw_stream *s)
 void gw_clerk_refused(void *self, const struct id *run, leat_view submit)
 {
     put(self, &(struct job){.refused = leat_value_of(submit), .run = *run});
+}
+
+void gw_clerk_list(void *self, struct gw_stream *s, uint64_t after_ms)
+{
+    put(self, &(struct job){.stream = s,
+                            .what = LIST,
+                            .thread = s->thread,
+                            .after_ms = after_ms});
+}
+
+void gw_clerk_state(void *self, struct gw_stream *s, const struct id *run,
+                    struct sse_id id)
+{
+    put(self, &(struct job){.stream = s,
+                            .what = STATE,
+                            .run = *run,
+                            .thread = s->thread,
+                            .id = id});
 }

@@ -22,6 +22,9 @@ void gw_clerk_destroy(gw_clerk_t **c);
 /* For the hub. `self` is the gw_clerk_t. */
 void gw_clerk_on_graphs(void *self, const leat_value *graphs);
 void gw_clerk_look_up(void *self, struct gw_stream *s);
+void gw_clerk_list(void *self, struct gw_stream *s, uint64_t after_ms);
+void gw_clerk_state(void *self, struct gw_stream *s, const struct id *run,
+                    struct sse_id id);
 void gw_clerk_refused(void *self, const struct id *run, leat_view submit);
 
 /* The id of a graph's system assistant. */

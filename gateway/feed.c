@@ -73,7 +73,8 @@ void gw_feed_remove(struct gw_stream *s)
 bool gw_feed_fits(const struct gw_group *g, const struct gw_stream *s)
 {
     return g->kind == s->kind && g->filter.modes == s->filter.modes &&
-           g->filter.subgraphs == s->filter.subgraphs;
+           g->filter.subgraphs == s->filter.subgraphs &&
+           g->filter.thread == s->filter.thread;
 }
 
 static struct buf *open_buf(struct gw_group *g)

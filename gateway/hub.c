@@ -71,6 +71,9 @@ static void leave(struct hub *hub, struct gw_stream *s)
         gw_hub_call_reader_left(hub, s->call_tag);
     }
     gw_hub_run_leave(&hub->runs, s);
+    if (s->follow != NULL && s->follow->begun) {
+        gw_hub_follow_end(&hub->follows, s);
+    }
     gw_stream_move(s, GW_STREAM_LEFT);
     if (attached) {
         (void)close(s->fd);
@@ -243,10 +246,25 @@ static void on_attach(struct hub *hub, struct gw_stream *s, int fd)
 
 static void on_say(struct hub *hub, struct gw_stream *s, const struct note *n)
 {
-    s->asked_store = false;
-    if (s->state != GW_STREAM_LEFT) {
+    must(s->asked_store > 0);
+    s->asked_store--;
+    if (s->state != GW_STREAM_LEFT && s->follow != NULL) {
+        gw_hub_follow_say(&hub->follows, s, n->text, n->len);
+    } else if (s->state != GW_STREAM_LEFT) {
         gw_hub_run_say(s, n->text, n->len);
     }
+    gw_hub_mark_stream(hub, s);
+}
+
+static void on_listed(struct hub *hub, struct gw_stream *s,
+                      struct gw_follow_list *list)
+{
+    must(s->asked_store > 0);
+    s->asked_store--;
+    if (s->follow != NULL) {
+        gw_hub_follow_listed(&hub->follows, s, list);
+    }
+    free(list);
     gw_hub_mark_stream(hub, s);
 }
 
@@ -267,6 +285,10 @@ static void on_drain(struct hub *hub)
 static void join(struct hub *hub, struct gw_stream *s)
 {
     if (s->state == GW_STREAM_LEFT) {
+        return;
+    }
+    if (s->follow != NULL) {
+        gw_hub_follow_begin(&hub->follows, s);
         return;
     }
     struct gw_run *r = gw_hub_run_require(&hub->runs, &s->run, &s->thread);
@@ -304,6 +326,9 @@ static void on_note(struct hub *hub, struct note *n)
         break;
     case NOTE_SAY:
         on_say(hub, n->stream, n);
+        break;
+    case NOTE_LISTED:
+        on_listed(hub, n->stream, n->list);
         break;
     case NOTE_DRAIN:
         on_drain(hub);
@@ -454,6 +479,14 @@ struct id gw_hub_new_run_id(const hub_t *hub)
     return gw_uplink_new_run_id(hub->uplink);
 }
 
+void gw_hub_listed(hub_t *hub, struct gw_stream *reader,
+                   struct gw_follow_list *list)
+{
+    put_note(
+        hub,
+        &(struct note){.kind = NOTE_LISTED, .stream = reader, .list = list});
+}
+
 bool gw_hub_is_connected(const hub_t *hub)
 {
     check_magic(hub, HUB_MAGIC);
@@ -498,6 +531,9 @@ static void wake(struct hub *hub)
             break;
         case GW_TIMER_RUN:
             gw_hub_run_on_timer(&hub->runs, t);
+            break;
+        case GW_TIMER_FOLLOW:
+            gw_hub_follow_on_timer(&hub->follows, t);
             break;
         case GW_TIMER_CALL:
             gw_hub_call_on_timer(hub, CONTAINER_OF(t, struct gw_call, timer));
@@ -585,6 +621,8 @@ hub_t *gw_hub_new(const conf_t *conf, const struct gw_hub_notes *notes,
     gw_calls_init(&hub->calls);
     gw_hub_runs_init(&hub->runs, &io, &hub->timers,
                      (size_t)conf_bytes(conf, CONF_STREAM_BYTES));
+    const struct gw_follow_io follow = gw_hub_call_follow_io(hub);
+    gw_hub_follows_init(&hub->follows, &follow, &hub->runs, &hub->timers);
     hub->box = mbox_new(BOX_LIMIT);
     hub->epoll = epoll_create1(EPOLL_CLOEXEC);
     hub->uplink = gw_uplink_new(conf, &up, err);
@@ -642,6 +680,7 @@ void gw_hub_destroy(hub_t **p)
     if (hub->started) {
         stop_thread(hub);
     }
+    gw_hub_follows_fini(&hub->follows);
     gw_hub_runs_fini(&hub->runs);
     gw_calls_fini(&hub->calls);
     gw_timers_fini(&hub->timers);

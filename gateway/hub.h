@@ -21,6 +21,12 @@ struct gw_hub_notes {
     /* A WAIT's document is not in the events of its run: look it up and call
      * gw_hub_say(). */
     void (*look_up)(void *self, struct gw_stream *s);
+    /* The runs of the thread that a reader follows, with ms above this one:
+     * call gw_hub_listed(). The state after a run, as an event with this id:
+     * call gw_hub_say(). */
+    void (*list)(void *self, struct gw_stream *s, uint64_t after_ms);
+    void (*state)(void *self, struct gw_stream *s, const struct id *run,
+                  struct sse_id id);
     /* A submit with an Idempotency-Key came to nothing; borrowed. */
     void (*refused)(void *self, const struct id *run, leat_view submit);
 };
@@ -87,6 +93,11 @@ void gw_hub_abandon(hub_t *hub, struct gw_stream *reader);
 /* The document of a WAIT that was looked up; `text` is copied. */
 void gw_hub_say(hub_t *hub, struct gw_stream *reader, const char *text,
                 size_t len);
+
+/* Takes the list, which was allocated. */
+struct gw_follow_list;
+void gw_hub_listed(hub_t *hub, struct gw_stream *reader,
+                   struct gw_follow_list *list);
 
 /* An id for a run of this gateway's making. */
 struct id gw_hub_new_run_id(const hub_t *hub);

@@ -322,6 +322,18 @@ static void look_up(void *self, struct gw_stream *s)
     hub->notes.look_up(hub->notes.self, s);
 }
 
+static void heard(void *self, const struct wire_head *h)
+{
+    struct hub *hub = self;
+    gw_hub_follow_heard(&hub->follows, h);
+}
+
+static void over(void *self, struct gw_stream *s, const struct gw_run *r)
+{
+    struct hub *hub = self;
+    gw_hub_follow_over(&hub->follows, s, r);
+}
+
 struct gw_hub_io gw_hub_call_run_io(struct hub *hub)
 {
     return (struct gw_hub_io){.self = hub,
@@ -330,7 +342,41 @@ struct gw_hub_io gw_hub_call_run_io(struct hub *hub)
                               .replay = replay,
                               .dirty = gw_hub_mark_stream,
                               .cut = gw_hub_cut_stream,
-                              .look_up = look_up};
+                              .look_up = look_up,
+                              .heard = heard,
+                              .over = over};
+}
+
+/* ---- what readers of threads need -------------------------------------- */
+
+static void subscribe_thread(void *self, const struct id *thread, bool on)
+{
+    struct hub *hub = self;
+    gw_uplink_subscribe_thread(hub->uplink, thread, on);
+}
+
+static void list_runs(void *self, struct gw_stream *s, uint64_t after_ms)
+{
+    struct hub *hub = self;
+    s->asked_store++;
+    hub->notes.list(hub->notes.self, s, after_ms);
+}
+
+static void get_state(void *self, struct gw_stream *s, const struct id *run,
+                      struct sse_id id)
+{
+    struct hub *hub = self;
+    s->asked_store++;
+    hub->notes.state(hub->notes.self, s, run, id);
+}
+
+struct gw_follow_io gw_hub_call_follow_io(struct hub *hub)
+{
+    return (struct gw_follow_io){.self = hub,
+                                 .subscribe = subscribe_thread,
+                                 .list = list_runs,
+                                 .state = get_state,
+                                 .dirty = gw_hub_mark_stream};
 }
 
 /* ---- what the broker says ---------------------------------------------- */
@@ -482,6 +528,7 @@ static void on_welcome(void *self)
     }
     submit_again(hub);
     gw_hub_runs_on_restart(&hub->runs);
+    gw_hub_follows_on_restart(&hub->follows);
 }
 
 static void on_back(void *self, enum gw_line line)
@@ -490,6 +537,7 @@ static void on_back(void *self, enum gw_line line)
     say_all(hub, line);
     if (line == GW_LINE_EVENTS || line == GW_LINE_REPLAY) {
         gw_hub_runs_on_restart(&hub->runs);
+        gw_hub_follows_on_restart(&hub->follows);
     }
 }
 

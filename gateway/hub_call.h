@@ -8,6 +8,7 @@
 
 #include "gateway/hub_inner.h"
 
+struct gw_follow_io gw_hub_call_follow_io(struct hub *hub);
 struct gw_uplink_io gw_hub_call_uplink_io(struct hub *hub);
 struct gw_hub_io gw_hub_call_run_io(struct hub *hub);
 

@@ -7,6 +7,7 @@
 #include "gateway/hub_deal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -194,6 +195,22 @@ static void cut_groups(struct gw_runs *rs, struct gw_group *const groups[],
     }
 }
 
+static bool is_end(const struct wire_event *event)
+{
+    return event->name.len == 3 && memcmp(event->name.ptr, "end", 3) == 0;
+}
+
+/* How the run ended: readers of its thread are told in words of their own. */
+static void note_end(struct gw_run *r, const struct wire_event *event,
+                     struct sse_id id)
+{
+    leat_text status = leat_string(leat_get(event->payload, "status"));
+    size_t n = min_size(status.len, sizeof(r->end_status) - 1);
+    r->end = id;
+    memcpy(r->end_status, status.ptr == NULL ? "" : status.ptr, n);
+    r->end_status[n] = '\0';
+}
+
 /* Deals the events after *pos to the groups and moves it. */
 static void deal_events(struct gw_runs *rs, struct gw_group *const groups[],
                         size_t n, const struct gw_batch *b, uint64_t *pos)
@@ -208,6 +225,9 @@ static void deal_events(struct gw_runs *rs, struct gw_group *const groups[],
         }
         if (!gw_feed_event(groups, n, &event, id)) {
             cut_groups(rs, groups, n, "event too large");
+        }
+        if (n > 0 && is_end(&event)) {
+            note_end(groups[0]->run, &event, id);
         }
         *pos = id.seq;
     }

@@ -12,6 +12,7 @@
 #include "common/mbox.h"
 #include "gateway/call.h"
 #include "gateway/hub.h"
+#include "gateway/hub_follow.h"
 #include "gateway/hub_run.h"
 #include "gateway/uplink.h"
 
@@ -23,6 +24,7 @@ enum note_kind {
     NOTE_ATTACH,
     NOTE_ABANDON,
     NOTE_SAY,
+    NOTE_LISTED,
     NOTE_DRAIN,
     NOTE_STOP,
 };
@@ -36,6 +38,7 @@ struct note {
     struct gw_ticket *ticket;
     struct gw_stream *stream;
     struct wire_head head; /* TELL */
+    struct gw_follow_list *list; /* LISTED; freed with the note */
     size_t len;
     char text[];
 };
@@ -58,6 +61,7 @@ struct hub {
     struct gw_timers timers;
     struct gw_timer tick;
     struct gw_runs runs;
+    struct gw_follows follows;
     struct gw_calls calls;
     struct gw_stream *streams; /* all of them */
     struct gw_stream *dirty;   /* those to write or to free */

@@ -42,6 +42,8 @@ struct gw_run {
     uint64_t shown; /* all up to this one were dealt to live groups */
     uint64_t shown_ms;
     uint64_t last;
+    struct sse_id end;   /* of its `end` record, once that was dealt */
+    char end_status[16];
     int64_t asked_ms;
     uint64_t asked_seq;
     struct gw_group *groups;
@@ -74,6 +76,10 @@ struct gw_hub_io {
     void (*dirty)(void *self, struct gw_stream *s);
     /* Cut the stream off, without a last chunk. It has left its group. */
     void (*cut)(void *self, struct gw_stream *s, const char *why);
+    /* Events of any run came over PUB; NULL: nobody wants to know. */
+    void (*heard)(void *self, const struct wire_head *h);
+    /* The reader of a thread has all of this run. It has left its group. */
+    void (*over)(void *self, struct gw_stream *s, const struct gw_run *r);
     /* The run ended and a WAIT's document is not in its events. */
     void (*look_up)(void *self, struct gw_stream *s);
 };

@@ -110,6 +110,14 @@ void gw_hub_run_begin(struct gw_runs *rs, struct gw_run *r)
     r->watched = true; /* who submits is told the end */
 }
 
+void gw_hub_run_follow(struct gw_runs *rs, struct gw_run *r)
+{
+    check_magic(r, GW_RUN_MAGIC);
+    if (r->place == GW_RUN_IDLE && r->shown == 0) {
+        listen_on(rs, r, GW_RUN_FOLLOWING);
+    }
+}
+
 void gw_hub_run_join(struct gw_runs *rs, struct gw_run *r, struct gw_stream *s)
 {
     check_magic(r, GW_RUN_MAGIC);
@@ -221,6 +229,9 @@ void gw_hub_run_on_events(struct gw_runs *rs, const struct wire_head *h,
                           const void *bytes, size_t len)
 {
     must(rs != NULL && h != NULL);
+    if (h->type == WIRE_EVENTS && rs->io.heard != NULL) {
+        rs->io.heard(rs->io.self, h);
+    }
     struct gw_run *r = gw_hub_run_get(rs, &h->run);
     if (r == NULL || r->place == GW_RUN_IDLE || h->seq == 0 ||
         h->seq >= GW_SEQ_NONE) {
@@ -477,7 +488,7 @@ static void finish_waits(struct gw_runs *rs, struct gw_group *g)
         if (!told) {
             rs->io.cut(rs->io.self, s, "document too large");
         } else if (!knows && s->stored) {
-            s->asked_store = true;
+            s->asked_store++;
             rs->io.look_up(rs->io.self, s);
         } else {
             gw_hub_run_say(s, text.data, text.len);
@@ -489,6 +500,7 @@ static void finish_waits(struct gw_runs *rs, struct gw_group *g)
 
 static void finish_group(struct gw_runs *rs, struct gw_group *g)
 {
+    const struct gw_run *r = g->run;
     if (g->kind == GW_STREAM_WAIT) {
         finish_waits(rs, g);
         return;
@@ -496,6 +508,10 @@ static void finish_group(struct gw_runs *rs, struct gw_group *g)
     while (g->first != NULL) {
         struct gw_stream *s = g->first;
         gw_feed_remove(s);
+        if (s->follow != NULL) {
+            rs->io.over(rs->io.self, s, r);
+            continue;
+        }
         gw_stream_finish(s);
         rs->io.dirty(rs->io.self, s);
     }

@@ -29,6 +29,8 @@ void gw_hub_run_hold(struct gw_run *r);
 void gw_hub_run_release(struct gw_runs *rs, struct gw_run *r);
 /* The run is about to be submitted: its log begins with the next event. */
 void gw_hub_run_begin(struct gw_runs *rs, struct gw_run *r);
+/* Its first event is just arriving: a reader that joins now has them all. */
+void gw_hub_run_follow(struct gw_runs *rs, struct gw_run *r);
 /* Adds a reader (its kind, filter, cursor and live_only say what it gets);
  * takes it out again. */
 void gw_hub_run_join(struct gw_runs *rs, struct gw_run *r, struct gw_stream *s);

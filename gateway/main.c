@@ -51,6 +51,8 @@ static bool start(struct gw_app *app, gw_server_t **server, struct err *err)
     struct gw_hub_notes notes = {.self = app->clerk,
                                  .graphs = gw_clerk_on_graphs,
                                  .look_up = gw_clerk_look_up,
+                                 .list = gw_clerk_list,
+                                 .state = gw_clerk_state,
                                  .refused = gw_clerk_refused};
     app->hub = gw_hub_new(app->conf, &notes, err);
     if (app->hub == NULL) {

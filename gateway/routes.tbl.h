@@ -32,6 +32,7 @@ ROUTE(DELETE, "/threads/{thread_id}", threads_delete, 0)
 ROUTE(GET, "/threads/{thread_id}/state", state_get, 0)
 ROUTE(GET, "/threads/{thread_id}/state/{checkpoint_id}", state_get, 0)
 ROUTE(POST, "/threads/{thread_id}/state/checkpoint", state_at, GW_JSON)
+ROUTE(GET, "/threads/{thread_id}/stream", runs_follow, GW_STREAM)
 ROUTE(GET, "/threads/{thread_id}/history", state_history, 0)
 ROUTE(POST, "/threads/{thread_id}/history", state_history_post,
       GW_MAYBE_JSON)

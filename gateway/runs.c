@@ -148,25 +148,6 @@ bool gw_runs_create(struct gw_req *r, struct err *err)
 
 /* ---- joining ----------------------------------------------------------- */
 
-/* The header wins over the query; absent: live only. */
-static void read_cursor(struct gw_req *r, struct gw_stream *s,
-                        const char **cursor)
-{
-    const char *text = gw_req_header(r, "last-event-id");
-    if (text == NULL || *text == '\0') {
-        text = gw_req_query(r, "last_event_id");
-    }
-    s->live_only = text == NULL;
-    *cursor = NULL;
-    if (text == NULL) {
-        return;
-    }
-    *cursor = "-1"; /* also for what is no id of ours */
-    if (gw_sse_id_parse(text, &s->cursor)) {
-        *cursor = text;
-    }
-}
-
 static bool read_modes(struct gw_req *r, unsigned *modes, struct err *err)
 {
     leat_value *list = NULL;
@@ -202,7 +183,7 @@ bool gw_runs_join_stream(struct gw_req *r, struct err *err)
     s->cancel_on_leave = cancel;
     s->filter.modes = (uint16_t)(modes == 0 ? SSE_ALL_MODES : modes);
     s->filter.subgraphs = subgraphs;
-    read_cursor(r, s, &cursor);
+    gw_runs_target_cursor(r, s, &cursor);
     gw_runs_target_locate_stream(r, &t, cursor, modes);
     return gw_runs_target_listen(r, s, err);
 }

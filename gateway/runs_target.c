@@ -178,3 +178,21 @@ bool gw_runs_target_action(struct gw_req *r, const char **action,
            err_set(err, ERR_INVALID,
                    "action: must be one of interrupt|rollback");
 }
+
+void gw_runs_target_cursor(struct gw_req *r, struct gw_stream *s,
+                           const char **cursor)
+{
+    const char *text = gw_req_header(r, "last-event-id");
+    if (text == NULL || *text == '\0') {
+        text = gw_req_query(r, "last_event_id");
+    }
+    s->live_only = text == NULL;
+    *cursor = NULL;
+    if (text == NULL) {
+        return;
+    }
+    *cursor = "-1"; /* also for what is no id of ours */
+    if (gw_sse_id_parse(text, &s->cursor)) {
+        *cursor = text;
+    }
+}

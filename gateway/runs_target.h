@@ -42,6 +42,11 @@ struct gw_chunk *gw_runs_target_head(struct gw_req *r,
 MUST_USE bool gw_runs_target_listen(struct gw_req *r, struct gw_stream *s,
                                     struct err *err);
 
+/* From where the reader wants it: the header wins over the query; absent: live
+ * only. *cursor is the text for where to go on; NULL when it is live only. */
+void gw_runs_target_cursor(struct gw_req *r, struct gw_stream *s,
+                           const char **cursor);
+
 /* Where to go on after a broken connection, the cursor included: a client
  * that saw no id has none to send, and Python sends no query of its own. */
 void gw_runs_target_locate_stream(struct gw_req *r,

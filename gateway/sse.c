@@ -42,6 +42,29 @@ const char *gw_sse_mode_name(unsigned bit)
     return NULL;
 }
 
+static const char *const thread_names[] = {"run_modes", "lifecycle",
+                                           "state_update"};
+
+unsigned gw_sse_thread_mode(leat_text name)
+{
+    for (unsigned i = 0; i < COUNT_OF(thread_names); i++) {
+        if (text_is(name, thread_names[i])) {
+            return 1U << i;
+        }
+    }
+    return 0;
+}
+
+const char *gw_sse_thread_mode_name(unsigned bit)
+{
+    for (unsigned i = 0; i < COUNT_OF(thread_names); i++) {
+        if (bit == 1U << i) {
+            return thread_names[i];
+        }
+    }
+    return NULL;
+}
+
 /* The mode that an event belongs to; all of them for what every reader gets,
  * 0 for what none does. */
 static unsigned mode_of(leat_text name)
@@ -64,6 +87,10 @@ static unsigned mode_of(leat_text name)
 bool gw_sse_wants(struct sse_filter filter, const struct wire_event *event)
 {
     must(event != NULL);
+    if (filter.thread != 0 && (filter.thread & SSE_THREAD_RUNS) == 0) {
+        return (filter.thread & SSE_THREAD_LIFECYCLE) != 0 &&
+               text_is(event->name, "metadata") && event->ns.len == 0;
+    }
     unsigned mode = mode_of(event->name);
     if (mode == SSE_ALL_MODES) {
         return true;

@@ -29,6 +29,14 @@ enum sse_mode {
 struct sse_filter {
     uint16_t modes; /* enum sse_mode bits */
     bool subgraphs; /* also events of nested graphs */
+    uint8_t thread; /* enum sse_thread bits; 0: a reader of one run */
+};
+
+/* What a reader of a whole thread takes. */
+enum sse_thread {
+    SSE_THREAD_RUNS = 1,      /* all events of its runs, and run_done */
+    SSE_THREAD_LIFECYCLE = 2, /* metadata and run_done */
+    SSE_THREAD_STATE = 4,     /* the state after each run */
 };
 
 #define SSE_FILTER_ALL                                                         \
@@ -41,6 +49,9 @@ struct sse_filter {
 unsigned gw_sse_mode(leat_text name);
 /* The name of a single bit. */
 const char *gw_sse_mode_name(unsigned bit);
+/* The same for what a reader of a thread takes. */
+unsigned gw_sse_thread_mode(leat_text name);
+const char *gw_sse_thread_mode_name(unsigned bit);
 
 /* metadata, error, feedback and gap reach every reader; end reaches none. */
 bool gw_sse_wants(struct sse_filter filter, const struct wire_event *event);

@@ -37,6 +37,7 @@ struct gw_out {
 
 struct gw_run;
 struct gw_group;
+struct gw_follow;
 
 struct gw_stream {
     uint32_t magic;
@@ -47,12 +48,13 @@ struct gw_stream {
     bool live_only;       /* join without a cursor */
     bool stored;          /* the run is in the store */
     bool dirty;           /* in the hub's list of streams to write */
-    bool asked_store;     /* a WAIT's document is being looked up */
+    uint8_t asked_store;  /* answers of the store that are under way */
     bool handed;            /* no HTTP thread knows it any more */
     struct sse_filter filter;
     struct sse_id cursor; /* events up to this one are not wanted */
     struct id run;
     struct id thread;
+    struct gw_follow *follow; /* reader of a thread; NULL: of one run */
     struct gw_group *group; /* where it gets events from; NULL: none */
     struct gw_stream *next; /* in its group */
     struct gw_stream *prev;

@@ -12,6 +12,7 @@
 enum gw_timer_kind {
     GW_TIMER_STREAM, /* in a stream: heartbeat, or stalled reader */
     GW_TIMER_RUN,    /* in a run: ask for a replay again */
+    GW_TIMER_FOLLOW, /* in a follower: look for runs that were missed */
     GW_TIMER_CALL,   /* in a call: repeat or give up */
     GW_TIMER_HUB,    /* in the hub: heartbeat to the broker */
 };

@@ -317,6 +317,26 @@ bool gw_uplink_send(gw_uplink_t *u, enum gw_line line, struct wire_head *head,
     return sent == LINK_SENT || sent == LINK_QUEUED;
 }
 
+static void subscribe(gw_uplink_t *u, const void *topic, size_t len, bool on)
+{
+    for (size_t i = 0; i < u->count; i++) {
+        link_t *l = u->brokers[i].lines[GW_LINE_EVENTS];
+        u->brokers[i].marked[GW_LINE_EVENTS] = true;
+        if (on) {
+            link_subscribe(l, topic, len);
+        } else {
+            link_unsubscribe(l, topic, len);
+        }
+    }
+}
+
+void gw_uplink_subscribe_thread(gw_uplink_t *u, const struct id *thread,
+                                bool on)
+{
+    check_magic(u, UPLINK_MAGIC);
+    subscribe(u, thread->bytes, sizeof(thread->bytes), on);
+}
+
 void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
                          const struct id *run, bool on)
 {
@@ -326,15 +346,7 @@ void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
     }
     unsigned char topic[WIRE_TOPIC_BYTES];
     wire_topic(thread, run, topic);
-    for (size_t i = 0; i < u->count; i++) {
-        link_t *l = u->brokers[i].lines[GW_LINE_EVENTS];
-        u->brokers[i].marked[GW_LINE_EVENTS] = true;
-        if (on) {
-            link_subscribe(l, topic, sizeof(topic));
-        } else {
-            link_unsubscribe(l, topic, sizeof(topic));
-        }
-    }
+    subscribe(u, topic, sizeof(topic), on);
 }
 
 struct id gw_uplink_new_run_id(const gw_uplink_t *u)

@@ -52,6 +52,9 @@ bool gw_uplink_send(gw_uplink_t *u, enum gw_line line, struct wire_head *head,
                     leat_value *body);
 void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
                          const struct id *run, bool on);
+/* All runs of a thread. */
+void gw_uplink_subscribe_thread(gw_uplink_t *u, const struct id *thread,
+                                bool on);
 /* A run id whose thread, when it is stateless, is subscribed to already. Any
  * thread. */
 struct id gw_uplink_new_run_id(const gw_uplink_t *u);

@@ -540,6 +540,29 @@ bool store_runs_list(store_t *s, const struct store_runs_query *q,
     return ok ? collect(&rows, q, list, n) : store_query_close(&rows);
 }
 
+bool store_runs_ids(store_t *s, const struct store_ids_query *q,
+                    struct store_run_ids *list, size_t *n, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    struct store_query rows = {.s = s, .err = err};
+    *n = 0;
+    if (!store_query_open(&rows,
+                          "SELECT run_id, ms, first_seq FROM runs"
+                          " WHERE thread_id = $1 AND ms > 0"
+                          " AND (ms > $2 OR status = 'running')"
+                          " ORDER BY ms LIMIT $3",
+                          "dii", &q->thread_id, (int64_t)q->after_ms,
+                          (int64_t)q->limit)) {
+        return store_query_close(&rows);
+    }
+    for (; *n < q->limit && store_query_next(&rows); (*n)++) {
+        store_query_id(&rows, 0, &list[*n].run_id);
+        list[*n].ms = store_query_uint(&rows, 1);
+        list[*n].first_seq = store_query_uint(&rows, 2);
+    }
+    return store_query_close(&rows);
+}
+
 bool store_runs_count(store_t *s, const char *status, uint64_t *n,
                       struct err *err)
 {

@@ -454,6 +454,24 @@ struct store_runs_query {
 MUST_USE bool store_runs_list(store_t *s, const struct store_runs_query *q,
                               struct store_run **list, size_t *n,
                               struct err *err);
+/*
+ * The runs of a thread whose event ids lie above `after_ms`, and the one that
+ * is running, in the order of their ids; `list` has room for `limit`. Runs that
+ * never began and were not closed have no ids.
+ */
+struct store_run_ids {
+    struct id run_id;
+    uint64_t ms;
+    uint64_t first_seq;
+};
+struct store_ids_query {
+    struct id thread_id;
+    uint64_t after_ms;
+    size_t limit;
+};
+MUST_USE bool store_runs_ids(store_t *s, const struct store_ids_query *q,
+                             struct store_run_ids *list, size_t *n,
+                             struct err *err);
 /* Runs in this status ("open": pending and running). */
 MUST_USE bool store_runs_count(store_t *s, const char *status, uint64_t *n,
                                struct err *err);

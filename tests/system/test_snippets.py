@@ -210,8 +210,8 @@ class Python:
         for x in (1, 5):
             await self.client.runs.wait(thread["thread_id"], "trivial", input={"x": x})
         parts = []
-        async for chunk in self.client.threads.join_stream(thread["thread_id"],
-                                                           last_event_id="-"):
+        async for chunk in await self.client.threads.join_stream(thread["thread_id"],
+                                                                 last_event_id="-"):
             parts.append([chunk.event, chunk.data])
             if sum(event == "run_done" for event, _ in parts) == 2:
                 break

@@ -402,6 +402,8 @@ struct rig *rig_start(int first_option, ...)
     struct gw_hub_notes notes = {.self = rig.app.clerk,
                                  .graphs = gw_clerk_on_graphs,
                                  .look_up = gw_clerk_look_up,
+                                 .list = gw_clerk_list,
+                                 .state = gw_clerk_state,
                                  .refused = gw_clerk_refused};
     rig.app.hub = gw_hub_new(rig.conf, &notes, &err);
     EXPECT_MSG(rig.app.hub != NULL, "%s", err.text);

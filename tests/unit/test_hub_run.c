@@ -438,9 +438,9 @@ TEST(hub_run_transcodes_once_and_filters_for_each)
     struct gw_stream *all = fresh_reader(p);
     struct gw_stream *twin = reader(p, GW_STREAM_SSE);
     struct gw_stream *updates = reader(p, GW_STREAM_SSE);
-    updates->filter = (struct sse_filter){SSE_UPDATES, true};
+    updates->filter = (struct sse_filter){SSE_UPDATES, true, 0};
     struct gw_stream *root = reader(p, GW_STREAM_SSE);
-    root->filter = (struct sse_filter){SSE_CUSTOM, false};
+    root->filter = (struct sse_filter){SSE_CUSTOM, false, 0};
     gw_hub_run_join(&p->runs, run_of(p), twin);
     gw_hub_run_join(&p->runs, run_of(p), updates);
     gw_hub_run_join(&p->runs, run_of(p), root);

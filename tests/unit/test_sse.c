@@ -78,7 +78,7 @@ static bool passes(unsigned modes, bool subgraphs, const char *name,
                    const char *ns)
 {
     struct wire_event event = {text(name), text(ns), {NULL, NULL}};
-    struct sse_filter filter = {(uint16_t)modes, subgraphs};
+    struct sse_filter filter = {(uint16_t)modes, subgraphs, 0};
     return gw_sse_wants(filter, &event);
 }
 
