@@ -189,9 +189,6 @@ bool gw_assistants_create(struct gw_req *r, struct err *err)
     }
     struct store_assistant a = {.version = 1};
     fill(body, &a);
-    if (*r->owner != '\0') {
-        a.owner = base_strdup(r->owner);
-    }
     bool ok = check_graph(r, a.graph_id, err) && create(r, &a, err);
     store_assistant_fini(&a);
     return ok;
@@ -332,7 +329,6 @@ static bool delete_threads(struct gw_req *r, const struct id *id,
     leat_value *metadata = leat_pack("{s:s}", "assistant_id", ID_TEXT(id));
     const struct store_threads_query q = {
         .metadata = leat_view_of(metadata),
-        .owner = *r->owner == '\0' ? NULL : r->owner,
         .limit = BATCH,
     };
     bool ok = true;

@@ -474,6 +474,7 @@ static void on_message(void *self, enum gw_line line, struct link_in *in)
         break;
     case WIRE_RUN_ACCEPTED:
     case WIRE_RUN_STATE:
+    case WIRE_CALL_DONE:
     case WIRE_DONE:
     case WIRE_STORE_DONE:
         on_answer(hub, in);
@@ -520,9 +521,25 @@ static void submit_again(struct hub *hub)
     }
 }
 
+/* What must not be done twice and may have been: the broker that was asked is
+ * gone with it. */
+static void give_up_once_only(struct hub *hub)
+{
+    struct gw_call *c;
+    for (size_t at = 0; (c = gw_call_next(&hub->calls, &at)) != NULL;) {
+        leat_view repeat = leat_get(leat_view_of(c->body), "repeat");
+        if (c->type == WIRE_CALL && !leat_bool(repeat, true)) {
+            give_up(hub, c,
+                    "the broker was restarted meanwhile; it may have "
+                    "been done");
+        }
+    }
+}
+
 static void on_welcome(void *self)
 {
     struct hub *hub = self;
+    give_up_once_only(hub);
     for (int i = 0; i < GW_LINES; i++) {
         say_all(hub, (enum gw_line)i);
     }

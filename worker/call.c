@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "worker/update.h"
 
 #define CALL_MAGIC LEAT_MAGIC(0x63610001)
 #define STACK_BYTES ((size_t)512 << 10) /* a factory is its author's code */
 
 struct call {
     uint32_t magic;
-    const registry_t *registry;
+    struct call_tools tools;
     mbox_t *asked; /* struct call_job */
     mbox_t *done;  /* the maker's */
     pthread_t thread;
@@ -25,7 +26,8 @@ static void *serve(void *arg)
     check_magic(c, CALL_MAGIC);
     struct call_job *j;
     while ((j = mbox_wait(c->asked, -1)) != NULL) {
-        leat_value *answer = wrk_call_run(c->registry, leat_view_of(j->body));
+        leat_value *answer =
+            wrk_call_run(&c->tools, &j->head, leat_view_of(j->body));
         leat_drop(j->body);
         j->body = answer;
         must(mbox_put(c->done, j));
@@ -33,14 +35,15 @@ static void *serve(void *arg)
     return NULL;
 }
 
-call_t *wrk_call_new(const registry_t *registry, mbox_t *done)
+call_t *wrk_call_new(const struct call_conf *conf)
 {
-    must(registry != NULL && done != NULL);
+    must(conf != NULL && conf->registry != NULL && conf->done != NULL);
     call_t *c = base_zalloc(sizeof *c);
     c->magic = CALL_MAGIC;
-    c->registry = registry;
+    c->tools.registry = conf->registry;
+    c->tools.saver = wrk_saver_new(&conf->saver);
     c->asked = mbox_new(WRK_CALLS_MAX);
-    c->done = done;
+    c->done = conf->done;
     pthread_attr_t attr;
     must(pthread_attr_init(&attr) == 0);
     must(pthread_attr_setstacksize(&attr, STACK_BYTES) == 0);
@@ -66,6 +69,7 @@ void wrk_call_destroy(call_t **p)
     mbox_close(c->asked);
     must(pthread_join(c->thread, NULL) == 0);
     mbox_destroy(&c->asked, drop_job);
+    wrk_saver_destroy(&c->tools.saver);
     c->magic = 0;
     free(c);
     *p = NULL;
@@ -100,6 +104,8 @@ void wrk_call_job_destroy(struct call_job **j)
 
 struct ask {
     const struct graph *graph;
+    struct id thread;
+    wrk_saver_t *saver;
     leat_view args;
     const char *graph_id;
 };
@@ -148,6 +154,16 @@ static bool op_subgraphs(const struct ask *a, leat_value **out,
     return true;
 }
 
+static bool op_update_state(const struct ask *a, leat_value **out,
+                            struct err *err)
+{
+    const struct wrk_update u = {.graph = a->graph,
+                                 .thread = a->thread,
+                                 .args = a->args,
+                                 .saver = a->saver};
+    return wrk_update_run(&u, out, err);
+}
+
 static const struct op {
     const char *name;
     bool (*run)(const struct ask *a, leat_value **out, struct err *err);
@@ -155,6 +171,7 @@ static const struct op {
     {"draw", op_draw},
     {"schemas", op_schemas},
     {"subgraphs", op_subgraphs},
+    {"update_state", op_update_state},
 };
 
 static const struct op *find_op(leat_view name)
@@ -167,8 +184,8 @@ static const struct op *find_op(leat_view name)
     return NULL;
 }
 
-static bool run(const registry_t *registry, leat_view asked, leat_value **out,
-                struct err *err)
+static bool run(const struct call_tools *tools, const struct wire_head *head,
+                leat_view asked, leat_value **out, struct err *err)
 {
     const struct op *op = find_op(leat_get(asked, "op"));
     if (op == NULL) {
@@ -178,10 +195,14 @@ static bool run(const registry_t *registry, leat_view asked, leat_value **out,
     char *id = value_strdup(leat_get(asked, "graph_id"));
     must(id != NULL); /* the wire has checked it */
     struct graph *graph = NULL;
-    bool ok = wrk_load_get(registry, id, leat_get(asked, "config"), &graph,
+    bool ok = wrk_load_get(tools->registry, id, leat_get(asked, "config"), &graph,
                            err);
     if (ok) {
-        const struct ask ask = {graph, leat_get(asked, "args"), id};
+        const struct ask ask = {.graph = graph,
+                                .thread = head->thread,
+                                .saver = tools->saver,
+                                .args = leat_get(asked, "args"),
+                                .graph_id = id};
         ok = op->run(&ask, out, err);
         graph_drop(&graph);
     }
@@ -189,12 +210,13 @@ static bool run(const registry_t *registry, leat_view asked, leat_value **out,
     return ok;
 }
 
-leat_value *wrk_call_run(const registry_t *registry, leat_view asked)
+leat_value *wrk_call_run(const struct call_tools *tools,
+                         const struct wire_head *head, leat_view asked)
 {
-    must(registry != NULL && leat_type_of(asked) == LEAT_OBJECT);
+    must(tools->registry != NULL && leat_type_of(asked) == LEAT_OBJECT);
     struct err err = ERR_INIT;
     leat_value *result = NULL;
-    if (run(registry, asked, &result, &err)) {
+    if (run(tools, head, asked, &result, &err)) {
         return leat_pack("{s:V}", "result", result);
     }
     log_warn("call.failed", "why=%s", LOG_Q(err.text));

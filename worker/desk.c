@@ -598,7 +598,13 @@ static bool open_all(struct desk *d, struct err *err)
         return false;
     }
     d->exec = wrk_exec_new(&exec);
-    d->call = wrk_call_new(d->conf->registry, d->answers);
+    const struct call_conf call = {
+        .registry = d->conf->registry,
+        .done = d->answers,
+        .saver = {.store = conf_str(c, CONF_STORE),
+                  .broker = d->conf->broker,
+                  .frame_bytes = conf_bytes(c, CONF_FRAME_BYTES)}};
+    d->call = wrk_call_new(&call);
     return true;
 }
 

@@ -15,16 +15,30 @@
 /* ---- the right to write ---------------------------------------------------
  */
 
-/* The attempt must still hold the run; without a run the thread must be. */
+/* Without a run the thread must be, and have none. */
+static bool may_update(store_t *s, const struct id *thread_id, struct err *err)
+{
+    int64_t there = 0;
+    bool busy = false;
+    if (!store_query_number(STORE_QUERY(s, err), &there,
+                            "SELECT 1 FROM threads WHERE thread_id = $1", "d",
+                            thread_id) ||
+        !store_lanes_has_open(s, thread_id, &busy, err)) {
+        return false;
+    }
+    if (there != 1) {
+        return err_set(err, ERR_NOT_FOUND, "no thread %s", ID_TEXT(thread_id));
+    }
+    return !busy || err_set(err, ERR_CONFLICT, "thread %s has a run",
+                            ID_TEXT(thread_id));
+}
+
+/* The attempt must still hold the run. */
 static bool may_write(store_t *s, const struct store_place *at, struct err *err)
 {
     int64_t there = 0;
     if (id_is_nil(&at->fence.run)) {
-        return store_query_number(STORE_QUERY(s, err), &there,
-                                  "SELECT 1 FROM threads WHERE thread_id = $1",
-                                  "d", &at->thread_id) &&
-               (there == 1 || err_set(err, ERR_NOT_FOUND, "no thread %s",
-                                      ID_TEXT(&at->thread_id)));
+        return may_update(s, &at->thread_id, err);
     }
     return store_query_number(STORE_QUERY(s, err), &there,
                               "SELECT 1 FROM runs WHERE run_id = $1"

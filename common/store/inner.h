@@ -62,6 +62,7 @@ void store_read_end(store_t *s);
  * SQL NULL, p the same but a packed null instead, x const void * and size_t
  * (bytes). They must stay good until the close.
  */
+#define STORE_LIST_MAX 16
 struct store_query {
     store_t *s; /* these two are set by the user */
     struct err *err;
@@ -69,12 +70,21 @@ struct store_query {
     bool refused;      /* a guard's row is missing, and err says so */
     struct sql_stmt *stmt;
     bool failed;
+    char types[STORE_LIST_MAX + 1]; /* of a statement that is put together */
 };
 #define STORE_QUERY(store, error)                                              \
     (&(struct store_query){.s = (store), .err = (error)})
 
 MUST_USE bool store_query_open(struct store_query *q, const char *sql,
                                const char *types, ...);
+/* The same for a statement that is put together: a letter and its value. */
+struct store_arg {
+    char type; /* i, d, s */
+    int64_t number;
+    const void *ptr;
+};
+MUST_USE bool store_query_open_list(struct store_query *q, const char *sql,
+                                    const struct store_arg *args, size_t n);
 /* The next row; false at the end and on failure (close tells which). */
 MUST_USE bool store_query_next(struct store_query *q);
 MUST_USE bool store_query_close(struct store_query *q);
@@ -147,6 +157,9 @@ MUST_USE bool store_lanes_end(store_t *s, const struct store_lane_end *e,
 /* Status, values and interrupts as the latest checkpoint has them. */
 MUST_USE bool store_lanes_restore(store_t *s, const struct id *thread_id,
                                   bool busy, struct err *err);
+/* Values and interrupts only. */
+MUST_USE bool store_lanes_refresh(store_t *s, const struct id *thread_id,
+                                  struct err *err);
 MUST_USE bool store_lanes_has_open(store_t *s, const struct id *thread_id,
                                    bool *open, struct err *err);
 /* events.c: the log of one run, of all runs of a thread; *freed may be NULL */
@@ -217,6 +230,11 @@ bool store_remote_threads_copy(store_t *s, const struct id *from,
                                const struct id *to, struct err *err);
 bool store_remote_threads_prune(store_t *s, const struct id *thread_id,
                                 struct err *err);
+bool store_remote_threads_refresh(store_t *s, const struct id *thread_id,
+                                  struct err *err);
+bool store_remote_threads_set_ttl(store_t *s, const struct id *thread_id,
+                                  const struct store_ttl *ttl,
+                                  struct err *err);
 bool store_remote_runs_delete(store_t *s, const struct id *run_id,
                               struct err *err);
 bool store_remote_checkpoints_put(store_t *s, const struct store_place *at,

@@ -87,6 +87,32 @@ static bool restore_to(store_t *s, const struct id *thread_id, bool busy,
     return ok;
 }
 
+bool store_lanes_refresh(store_t *s, const struct id *thread_id,
+                         struct err *err)
+{
+    bool found = false;
+    const struct store_checkpoint_key key = {.thread_id = *thread_id};
+    struct store_checkpoint latest;
+    if (!store_checkpoints_fetch(s, &key, &latest, &found, err)) {
+        store_checkpoint_fini(&latest);
+        return false;
+    }
+    bool ok = true;
+    if (found) {
+        leat_value *values = store_checkpoint_values(&latest);
+        leat_value *interrupts = store_checkpoint_interrupts(&latest);
+        const struct store_thread_state state = {
+            .values = leat_view_of(values),
+            .interrupts = leat_view_of(interrupts),
+        };
+        ok = store_threads_write_state(s, thread_id, &state, err);
+        leat_drop(values);
+        leat_drop(interrupts);
+    }
+    store_checkpoint_fini(&latest);
+    return ok;
+}
+
 bool store_lanes_restore(store_t *s, const struct id *thread_id, bool busy,
                          struct err *err)
 {

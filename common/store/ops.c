@@ -235,6 +235,22 @@ static bool op_threads_prune(struct op *o)
            store_threads_prune(o->s, &id, o->err);
 }
 
+static bool op_threads_refresh(struct op *o)
+{
+    struct id id;
+    return need_id(o, "thread_id", &id) &&
+           store_threads_refresh(o->s, &id, o->err);
+}
+
+static bool op_threads_set_ttl(struct op *o)
+{
+    struct id id;
+    struct store_ttl ttl = {.ttl_us = number(o, "ttl_us")};
+    return need_id(o, "thread_id", &id) &&
+           fit_text(o, "strategy", ttl.strategy, sizeof ttl.strategy) &&
+           store_threads_set_ttl(o->s, &id, &ttl, o->err);
+}
+
 static bool op_runs_delete(struct op *o)
 {
     struct id id;

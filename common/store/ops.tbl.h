@@ -35,6 +35,8 @@ STORE_OP(threads_set, false, "thread_id status? values? interrupts? error?",
 STORE_OP(threads_delete, false, "thread_id", "")
 STORE_OP(threads_copy, false, "from to", "")
 STORE_OP(threads_prune, false, "thread_id", "")
+STORE_OP(threads_refresh, false, "thread_id", "")
+STORE_OP(threads_set_ttl, false, "thread_id strategy ttl_us", "")
 STORE_OP(runs_delete, false, "run_id", "")
 STORE_OP(crons_create, false,
          "cron_id assistant_id thread_id owner? schedule timezone? "

@@ -109,6 +109,37 @@ bool store_query_open(struct store_query *q, const char *sql, const char *types,
     return ok;
 }
 
+bool store_query_open_list(struct store_query *q, const char *sql,
+                           const struct store_arg *args, size_t n)
+{
+    check_magic(q->s, STORE_MAGIC);
+    must(n <= STORE_LIST_MAX);
+    for (size_t i = 0; i < n; i++) {
+        q->types[i] = args[i].type;
+    }
+    q->types[n] = '\0';
+    const struct sql_text text = {.sql = sql, .types = q->types};
+    q->stmt = NULL;
+    q->failed = !q->s->sql->prepare(q->s->db, &text, &q->stmt, q->err);
+    for (size_t i = 0; !q->failed && i < n; i++) {
+        int at = (int)i + 1;
+        switch (args[i].type) {
+        case 'i':
+            q->s->sql->bind_int(q->stmt, at, args[i].number);
+            break;
+        case 'd':
+            q->s->sql->bind_bytes(q->stmt, at, args[i].ptr, sizeof(struct id),
+                                  false);
+            break;
+        default:
+            must(args[i].type == 's');
+            bind_text(q->s, q->stmt, at, args[i].ptr);
+            break;
+        }
+    }
+    return !q->failed;
+}
+
 bool store_query_next(struct store_query *q)
 {
     if (q->failed) {

@@ -168,6 +168,22 @@ bool store_remote_threads_prune(store_t *s, const struct id *thread_id,
                 leat_pack("{s:s}", "thread_id", ID(thread_id)), NULL, err);
 }
 
+bool store_remote_threads_refresh(store_t *s, const struct id *thread_id,
+                                  struct err *err)
+{
+    return send(s, "threads_refresh",
+                leat_pack("{s:s}", "thread_id", ID(thread_id)), NULL, err);
+}
+
+bool store_remote_threads_set_ttl(store_t *s, const struct id *thread_id,
+                                  const struct store_ttl *ttl, struct err *err)
+{
+    return send(s, "threads_set_ttl",
+                leat_pack("{s:s,s:s,s:I}", "thread_id", ID(thread_id),
+                          "strategy", ttl->strategy, "ttl_us", ttl->ttl_us),
+                NULL, err);
+}
+
 bool store_remote_runs_delete(store_t *s, const struct id *run_id,
                               struct err *err)
 {

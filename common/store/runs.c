@@ -93,12 +93,7 @@ static bool need_thread(store_t *s, const struct store_run *r,
     if (!t->make) {
         return no_thread(r, err);
     }
-    int64_t now = r->created_us == 0 ? clock_wall_us() : r->created_us;
-    return store_query_run(
-        s, err,
-        "INSERT INTO threads (" STORE_THREADS_COLUMNS ")"
-        " VALUES ($1, $2, 'idle', 0, $3, $3, $3, $4, $4, NULL, $4, NULL)",
-        "dsio", &r->thread_id, owner, now, NULL);
+    return store_threads_make(s, r, owner, err);
 }
 
 static bool tell_thread(store_t *s, const struct store_run *r,

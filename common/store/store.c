@@ -438,7 +438,10 @@ static bool truncate_tables(store_t *s, unsigned what, struct err *err)
         {STORE_CHECKPOINTS, "DELETE FROM writes"},
         {STORE_CHECKPOINTS, "DELETE FROM blobs"},
         {STORE_CHECKPOINTS, "DELETE FROM checkpoints"},
+        {STORE_THREADS, "DELETE FROM thread_terms"},
+        {STORE_THREADS, "DELETE FROM thread_ttls"},
         {STORE_THREADS, "DELETE FROM threads"},
+        {STORE_ASSISTANTS, "DELETE FROM assistant_versions"},
         {STORE_ASSISTANTS, "DELETE FROM assistants"},
         {STORE_ITEMS, "DELETE FROM items"},
     };

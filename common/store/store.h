@@ -315,9 +315,64 @@ MUST_USE bool store_threads_delete(store_t *s, const struct id *thread_id,
  * values and interrupts derived from the latest checkpoint. No runs. */
 MUST_USE bool store_threads_copy(store_t *s, const struct id *from,
                                  const struct id *to, struct err *err);
-/* Keeps of every namespace the latest checkpoint (prune keep_latest). */
+/* Keeps of every namespace the latest checkpoint (prune keep_latest).
+ * ERR_CONFLICT while runs of it are open. */
 MUST_USE bool store_threads_prune(store_t *s, const struct id *thread_id,
                                   struct err *err);
+/* Values and interrupts as its latest checkpoint has them; the status stays.
+ * After a change of its state from outside. */
+MUST_USE bool store_threads_refresh(store_t *s, const struct id *thread_id,
+                                    struct err *err);
+
+/* How long a thread lives, and what is done with it then: it is deleted, or
+ * its older checkpoints are, again and again. */
+struct store_ttl {
+    char strategy[16]; /* delete keep_latest; "": no end */
+    int64_t ttl_us;
+    int64_t expires_us; /* out only */
+};
+/* From now on; a strategy of "" takes it away. */
+MUST_USE bool store_threads_set_ttl(store_t *s, const struct id *thread_id,
+                                    const struct store_ttl *ttl,
+                                    struct err *err);
+MUST_USE bool store_threads_get_ttl(store_t *s, const struct id *thread_id,
+                                    struct store_ttl *out, struct err *err);
+/* Broker at its start: what threads made from now on have by default. */
+MUST_USE bool store_threads_default_ttl(store_t *s, const struct store_ttl *ttl,
+                                        struct err *err);
+struct store_expired {
+    struct id thread_id;
+    bool keep_latest; /* else it is to be deleted */
+};
+/* Threads whose end has come, earliest first, but for those with open runs. */
+struct store_expired_list {
+    struct store_expired *list; /* freed by the caller */
+    size_t n;
+};
+MUST_USE bool store_threads_expired(store_t *s, int64_t now_us, size_t limit,
+                                    struct store_expired_list *out,
+                                    struct err *err);
+
+/* What a thread takes in the store, in bytes of rows' contents. */
+struct store_channel_size {
+    char *channel;
+    uint64_t versions; /* stored values */
+    uint64_t bytes;
+};
+struct store_thread_size {
+    uint64_t checkpoints;
+    uint64_t checkpoint_bytes; /* but for the channels' values */
+    uint64_t value_count;
+    uint64_t value_bytes;
+    uint64_t write_count;
+    uint64_t write_bytes;
+    struct store_channel_size *channels; /* by name */
+    size_t channel_count;
+};
+MUST_USE bool store_threads_size(store_t *s, const struct id *thread_id,
+                                 struct store_thread_size *out,
+                                 struct err *err);
+void store_thread_size_fini(struct store_thread_size *t);
 
 struct store_threads_query {
     const struct id *ids; /* of these only; NULL: any */

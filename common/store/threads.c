@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/store/checkpoints.h"
+#include "common/store/terms.h"
 #include "common/store/threads.h"
 
 static bool insert(store_t *s, const struct store_thread *t, bool *created,
@@ -30,7 +31,22 @@ static bool insert(store_t *s, const struct store_thread *t, bool *created,
         return false;
     }
     *created = store_query_changes(s) == 1;
-    return true;
+    const struct store_termed termed = {&t->thread_id, now,
+                                        store_maker(s, t->owner)};
+    return !*created || (store_terms_put(s, &termed, (leat_view){NULL, NULL},
+                                         leat_view_of(t->metadata), err) &&
+                         store_threads_take_default_ttl(s, &t->thread_id, err));
+}
+
+bool store_threads_make(store_t *s, const struct store_run *r,
+                        const char *owner, struct err *err)
+{
+    const struct store_thread t = {.thread_id = r->thread_id,
+                                   .owner = (char *)(uintptr_t)owner,
+                                   .created_us = r->created_us};
+    bool created = false;
+    return insert(s, &t, &created, err) &&
+           (!r->temporary || store_threads_drop_ttl(s, &r->thread_id, err));
 }
 
 bool store_threads_create(store_t *s, const struct store_thread *t,
@@ -104,35 +120,66 @@ bool store_threads_taken(store_t *s, const struct id *thread_id, bool *taken,
     return ok;
 }
 
-bool store_threads_merge(store_t *s, const struct id *thread_id,
-                         leat_view metadata, leat_view config, struct err *err)
+/* What a merge starts from. */
+struct merge_base {
+    struct id thread_id;
+    int64_t created_us;
+    char *owner;
+    leat_value *metadata;
+    leat_value *config;
+};
+
+static void merge_base_fini(struct merge_base *b)
+{
+    free(b->owner);
+    leat_drop(b->metadata);
+    leat_drop(b->config);
+}
+
+static bool read_base(store_t *s, struct merge_base *b, struct err *err)
 {
     struct store_query q = {.s = s, .err = err};
     if (!store_query_open(&q,
-                          "SELECT metadata, config FROM threads"
-                          " WHERE thread_id = $1",
-                          "d", thread_id)) {
+                          "SELECT created_at, owner, metadata, config"
+                          " FROM threads WHERE thread_id = $1",
+                          "d", &b->thread_id)) {
         return false;
     }
     bool found = store_query_next(&q);
-    leat_value *old_metadata = found ? store_query_value(&q, 0) : NULL;
-    leat_value *old_config = found ? store_query_value(&q, 1) : NULL;
-    bool ok = store_query_close(&q);
-    if (ok && !found) {
-        ok = no_thread(thread_id, err);
+    if (found) {
+        b->created_us = store_query_int(&q, 0);
+        b->owner = store_query_text(&q, 1);
+        b->metadata = store_query_value(&q, 2);
+        b->config = store_query_value(&q, 3);
     }
-    if (ok) {
-        leat_value *m = store_merge(leat_view_of(old_metadata), metadata);
-        leat_value *c = store_merge_config(leat_view_of(old_config), config);
-        ok = store_query_run(s, err,
-                             "UPDATE threads SET metadata = $2, config = $3,"
-                             " updated_at = $4 WHERE thread_id = $1",
-                             "dooi", thread_id, m, c, clock_wall_us());
-        leat_drop(m);
-        leat_drop(c);
-    }
-    leat_drop(old_metadata);
-    leat_drop(old_config);
+    return store_query_close(&q) && (found || no_thread(&b->thread_id, err));
+}
+
+static bool write_merged(store_t *s, const struct merge_base *b,
+                         leat_view metadata, leat_view config, struct err *err)
+{
+    leat_view old = leat_view_of(b->metadata);
+    leat_value *m = store_merge(old, metadata);
+    leat_value *c = store_merge_config(leat_view_of(b->config), config);
+    const struct store_termed termed = {&b->thread_id, b->created_us, b->owner};
+    bool ok = store_query_run(s, err,
+                              "UPDATE threads SET metadata = $2, config = $3,"
+                              " updated_at = $4 WHERE thread_id = $1",
+                              "dooi", &b->thread_id, m, c, clock_wall_us()) &&
+              (leat_equal(old, leat_view_of(m)) ||
+               store_terms_put(s, &termed, old, leat_view_of(m), err));
+    leat_drop(m);
+    leat_drop(c);
+    return ok;
+}
+
+bool store_threads_merge(store_t *s, const struct id *thread_id,
+                         leat_view metadata, leat_view config, struct err *err)
+{
+    struct merge_base b = {.thread_id = *thread_id};
+    bool ok =
+        read_base(s, &b, err) && write_merged(s, &b, metadata, config, err);
+    merge_base_fini(&b);
     return ok;
 }
 
@@ -212,9 +259,23 @@ bool store_threads_set(store_t *s, const struct id *thread_id,
 /* ---- with all it has ------------------------------------------------------
  */
 
+static bool drop_terms(store_t *s, const struct id *thread_id, struct err *err)
+{
+    struct merge_base b = {.thread_id = *thread_id};
+    bool ok = read_base(s, &b, err);
+    if (ok) {
+        const struct store_termed t = {&b.thread_id, b.created_us, b.owner};
+        ok = store_terms_drop(s, &t, leat_view_of(b.metadata), err);
+    }
+    merge_base_fini(&b);
+    return ok;
+}
+
 static bool delete_all(store_t *s, const struct id *thread_id, struct err *err)
 {
-    if (!store_checkpoints_drop_thread(s, thread_id, err) ||
+    if (!drop_terms(s, thread_id, err) ||
+        !store_threads_drop_ttl(s, thread_id, err) ||
+        !store_checkpoints_drop_thread(s, thread_id, err) ||
         !store_events_drop_thread(s, thread_id, err) ||
         !store_hooks_drop_of_thread(s, thread_id, err) ||
         !store_crons_drop_of_thread(s, thread_id, err) ||
@@ -281,6 +342,14 @@ bool store_threads_copy(store_t *s, const struct id *from, const struct id *to,
 static bool prune(store_t *s, const struct id *thread_id, struct err *err)
 {
     static const struct store_thread_state touch = {.status = NULL};
+    bool busy = false;
+    if (!store_lanes_has_open(s, thread_id, &busy, err)) {
+        return false;
+    }
+    if (busy) {
+        return err_set(err, ERR_CONFLICT, "thread %s has a run",
+                       ID_TEXT(thread_id));
+    }
     return store_threads_write_state(s, thread_id, &touch, err) &&
            store_checkpoints_drop_older(s, thread_id, err);
 }
@@ -295,6 +364,18 @@ bool store_threads_prune(store_t *s, const struct id *thread_id,
         return false;
     }
     return store_write_end(s, prune(s, thread_id, err), err);
+}
+
+bool store_threads_refresh(store_t *s, const struct id *thread_id,
+                           struct err *err)
+{
+    if (s->remote) {
+        return store_remote_threads_refresh(s, thread_id, err);
+    }
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    return store_write_end(s, store_lanes_refresh(s, thread_id, err), err);
 }
 
 void store_thread_fini(struct store_thread *t)

@@ -385,7 +385,7 @@ BOTH(store_threads_copy_and_delete)
 BOTH(store_threads_prune_keeps_the_latest)
 {
     struct id t = rig_thread(r, 1);
-    (void)rig_running(r, 1, &t);
+    struct id run = rig_running(r, 1, &t);
     put(r, &t, "c1", "", "x");
     put(r, &t, "c2", "c1", "y");
     struct store_place at = place(r, &t);
@@ -394,6 +394,8 @@ BOTH(store_threads_prune_keeps_the_latest)
     c.refs = J("{\"big\":\"c1\"}");
     OK(r, store_checkpoints_put(r->s, &at, &c, &r->err));
     put_write(r, &t, "c2", write_of("a", 0, "x", "1"));
+    FAILS(r, store_threads_prune(r->s, &t, &r->err), ERR_CONFLICT);
+    rig_finish(r, &run, "idle");
     OK(r, store_threads_prune(r->s, &t, &r->err));
     struct store_checkpoint got;
     EXPECT(load(r, &t, NULL, &got));
