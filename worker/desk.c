@@ -602,8 +602,11 @@ static bool open_all(struct desk *d, struct err *err)
         .registry = d->conf->registry,
         .done = d->answers,
         .saver = {.store = conf_str(c, CONF_STORE),
-                  .broker = d->conf->broker,
-                  .frame_bytes = conf_bytes(c, CONF_FRAME_BYTES)}};
+                  .brokers = d->conf->brokers,
+                  .frame_bytes = conf_bytes(c, CONF_FRAME_BYTES),
+                  .connections = (unsigned)conf_int(c, CONF_STORE_CONNECTIONS),
+                  .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),
+                  .item_ttl_fixed = !conf_bool(c, CONF_ITEM_REFRESH)}};
     d->call = wrk_call_new(&call);
     return true;
 }
