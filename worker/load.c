@@ -131,6 +131,32 @@ static bool add_entry(registry_t *r, const char *path,
     return add(r, e->id, path, compiled, NULL);
 }
 
+static void say_refused(const char *path, const struct err *why)
+{
+    log_error("graph.refused", "path=%s error=%s", LOG_Q(path),
+              LOG_Q(why->text));
+}
+
+/* Those that are right are served; false when none of them is. */
+static bool add_entries(registry_t *r, const char *path,
+                        const struct leat_module *module, struct err *err)
+{
+    size_t before = r->count;
+    for (uint32_t i = 0; i < module->graph_count; i++) {
+        struct err why = ERR_INIT;
+        if (add_entry(r, path, &module->graphs[i], &why)) {
+            continue;
+        }
+        if (module->graph_count == 1) { /* the caller says it */
+            *err = why;
+            return err_wrap(err, "%s", path);
+        }
+        say_refused(path, &why);
+    }
+    return r->count > before ||
+           err_set(err, ERR_GRAPH, "%s holds no graph that loads", path);
+}
+
 static bool load_object(registry_t *r, const char *path, struct err *err)
 {
     void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -149,12 +175,7 @@ static bool load_object(registry_t *r, const char *path, struct err *err)
         dlclose(so);
         return err_wrap(err, "%s", path);
     }
-    for (uint32_t i = 0; i < module->graph_count; i++) {
-        if (!add_entry(r, path, &module->graphs[i], err)) {
-            return err_wrap(err, "%s", path);
-        }
-    }
-    return true;
+    return add_entries(r, path, module, err);
 }
 
 static bool read_file(const char *path, char **text, size_t *len,
@@ -253,8 +274,7 @@ static bool load_dir(registry_t *r, const char *dir, struct err *err)
         int len = snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name);
         if (len < 0 || (size_t)len >= sizeof path ||
             !load_file(r, path, &why)) {
-            log_error("graph.refused", "path=%s error=%s", LOG_Q(path),
-                      LOG_Q(why.text));
+            say_refused(path, &why);
         }
         free(names[i]);
     }

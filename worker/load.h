@@ -17,7 +17,8 @@ void wrk_load_destroy(registry_t **r);
 /*
  * Loads one `.so` or `.json` file, or every such file of a directory (by
  * name; one that is refused is logged and left out). False when the path is
- * not there, holds no graph, or the one file named is refused: err says why.
+ * not there (ERR_IO), or no graph of it is taken: err says why. Of a file
+ * with several graphs those that are right are taken, the others logged.
  */
 MUST_USE bool wrk_load_path(registry_t *r, const char *path, struct err *err);
 

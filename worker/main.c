@@ -21,11 +21,20 @@ static bool load_graphs(const conf_t *c, registry_t *r, struct err *err)
                        "no graphs: name a file or folder with --graphs");
     }
     for (size_t i = 0; i < n; i++) {
-        if (!wrk_load_path(r, paths[i], err)) {
+        struct err why = ERR_INIT;
+        if (wrk_load_path(r, paths[i], &why)) {
+            continue;
+        }
+        if (why.code == ERR_IO) { /* not there: a mistake of the operator */
+            *err = why;
             return err_wrap(err, "--graphs");
         }
+        log_error("graph.refused", "path=%s error=%s", LOG_Q(paths[i]),
+                  LOG_Q(why.text));
     }
-    return true;
+    return wrk_load_count(r) > 0 ||
+           err_set(err, ERR_GRAPH, "--graphs: no graph that loads; the log "
+                                   "says why");
 }
 
 static void name_worker(const conf_t *c, char *out, size_t cap)

@@ -46,6 +46,7 @@ static void build(leat_graph *g, leat_view config)
     leat_add_node(g, "c", node);
     leat_add_node_with(g, "late", &late);
     leat_add_edge(g, LEAT_START, "a");
+    leat_add_edge(g, "a", "b");
     leat_add_join(g, ab, "c");
     leat_add_join(g, ab, "late");
 }

@@ -149,8 +149,64 @@ static void build_colon(leat_graph *g, leat_view config)
     leat_add_node(g, "a:b", node);
 }
 
+static void build_island(leat_graph *g, leat_view config)
+{
+    (void)config;
+    one_mistake(g, "n", LEAT_END);
+    leat_add_node(g, "x", node);
+    leat_add_node(g, "y", node);
+    leat_add_edge(g, "x", "y");
+    leat_add_edge(g, "y", "x"); /* lead to each other, and nothing to them */
+}
+
+static leat_value *nowhere(leat_context *ctx, leat_view state)
+{
+    (void)ctx;
+    (void)state;
+    return leat_new_string(LEAT_END);
+}
+
+static void build_anywhere(leat_graph *g, leat_view config)
+{
+    build_island(g, config);
+    leat_add_branch(g, "n", nowhere, NULL);
+}
+
+static void build_ends(leat_graph *g, leat_view config)
+{
+    static const char *const ends[] = {"n", LEAT_END, NULL};
+    (void)config;
+    leat_add_node_with(g, "first", &(struct leat_node){.run = node,
+                                                       .ends = ends});
+    leat_add_node(g, "n", node);
+    leat_add_edge(g, LEAT_START, "first");
+}
+
+TEST(graph_nodes_must_be_reachable)
+{
+    EXPECT_STR(rig_mistakes(build_island),
+               "node 'x' cannot be reached (a node that goes there by a "
+               "command names it in `ends`); node 'y' cannot be reached (a "
+               "node that goes there by a command names it in `ends`)");
+    EXPECT_STR(rig_mistakes(build_anywhere), "");
+    EXPECT_STR(rig_mistakes(build_ends), "");
+}
+
+static void build_bad_labels(leat_graph *g, leat_view config)
+{
+    static const char *const targets[] = {"n", LEAT_END, NULL};
+    static const char *const labels[] = {"more", NULL};
+    (void)config;
+    one_mistake(g, "n", LEAT_END);
+    leat_add_branch_with(g, "n", &(struct leat_branch){.route = nowhere,
+                                                       .targets = targets,
+                                                       .labels = labels});
+}
+
 TEST(graph_names_each_mistake)
 {
+    EXPECT_STR(rig_mistakes(build_bad_labels),
+               "a branch from 'n' has not as many labels as targets");
     EXPECT_STR(rig_mistakes(build_to_unknown),
                "an edge goes to 'unknown', which is no node");
     EXPECT_STR(rig_mistakes(build_from_end),

@@ -367,7 +367,9 @@ static void build_climbed(leat_graph *g, leat_view config)
 {
     (void)config;
     leat_add_channel(g, "log", LEAT_APPEND);
-    leat_add_subgraph(g, "sub", build_climber);
+    static const char *const ends[] = {"last", NULL};
+    leat_add_subgraph_with(g, "sub", build_climber,
+                           &(struct leat_node){.ends = ends});
     leat_add_node(g, "last", node_named);
     leat_add_edge(g, LEAT_START, "sub");
 }

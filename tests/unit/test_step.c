@@ -167,7 +167,9 @@ static void build_command(leat_graph *g, leat_view config)
 {
     (void)config;
     add_log(g);
-    leat_add_node(g, "cmd", node_command);
+    static const char *const ends[] = {"far", NULL};
+    leat_add_node_with(g, "cmd", &(struct leat_node){.run = node_command,
+                                                     .ends = ends});
     leat_add_node(g, "near", node_a);
     leat_add_node(g, "far", node_a);
     leat_add_edge(g, LEAT_START, "cmd");

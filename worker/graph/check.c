@@ -2,10 +2,11 @@
 /*
  * graph/check.c: looks a description over before it is compiled and notes
  * every mistake there is: names that are taken, reserved or badly formed,
- * edges to nowhere, keys that do not exist.
+ * edges to nowhere, nodes that nothing leads to, keys that do not exist.
  */
 #include "worker/graph/builder.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define NO_NODE UINT32_MAX
@@ -187,6 +188,89 @@ static void check_edges(leat_graph *b)
     }
 }
 
+/* ---- can every node be reached? ------------------------------------------ */
+
+struct reach {
+    const leat_graph *b;
+    bool *seen;      /* by node number */
+    uint32_t *next;  /* numbers that were reached and not looked at */
+    size_t n;
+};
+
+static void reach(struct reach *r, uint32_t node)
+{
+    if (node != NO_NODE && !r->seen[node]) {
+        r->seen[node] = true;
+        r->next[r->n++] = node;
+    }
+}
+
+static void reach_names(struct reach *r, const char *const *names)
+{
+    for (; names != NULL && *names != NULL; names++) {
+        reach(r, find_node(r->b, *names));
+    }
+}
+
+/* A branch that does not say where it goes may go anywhere. */
+static void reach_by_branch(struct reach *r, const struct build_branch *from)
+{
+    const char *const *targets =
+        (const char *const *)(uintptr_t)from->branch.targets;
+    for (size_t i = 0; targets == NULL && i < r->b->node_count; i++) {
+        reach(r, (uint32_t)i + 1);
+    }
+    reach_names(r, targets);
+}
+
+static void reach_from(struct reach *r, uint32_t node)
+{
+    const leat_graph *b = r->b;
+    const char *name = node == 0 ? LEAT_START : b->nodes[node - 1].name;
+    for (size_t i = 0; i < b->edge_count; i++) {
+        if (strcmp(b->edges[i].from, name) == 0) {
+            reach(r, find_node(b, b->edges[i].to));
+        }
+    }
+    for (size_t i = 0; i < b->join_count; i++) {
+        for (char **f = b->joins[i].from; *f != NULL; f++) {
+            if (strcmp(*f, name) == 0) {
+                reach(r, find_node(b, b->joins[i].to));
+            }
+        }
+    }
+    for (size_t i = 0; i < b->branch_count; i++) {
+        if (strcmp(b->branches[i].from, name) == 0) {
+            reach_by_branch(r, &b->branches[i]);
+        }
+    }
+    if (node > 0) {
+        reach_names(r, b->nodes[node - 1].spec.ends);
+    }
+}
+
+static void check_reach(leat_graph *b)
+{
+    struct reach r = {
+        .b = b,
+        .seen = base_zalloc((b->node_count + 1) * sizeof *r.seen),
+        .next = base_zalloc((b->node_count + 1) * sizeof *r.next),
+    };
+    reach(&r, 0);
+    while (r.n > 0) {
+        reach_from(&r, r.next[--r.n]);
+    }
+    for (size_t i = 0; i < b->node_count; i++) {
+        if (!r.seen[i + 1]) {
+            graph_builder_mistake(
+                b, "node '%s' cannot be reached (a node that goes there by a "
+                "command names it in `ends`)", b->nodes[i].name);
+        }
+    }
+    free(r.seen);
+    free(r.next);
+}
+
 void graph_check_all(leat_graph *b)
 {
     check_keys(b);
@@ -196,6 +280,9 @@ void graph_check_all(leat_graph *b)
     check_names_known(b, b->after, "interrupt_after");
     check_keys_known(b, b->input, "the input");
     check_keys_known(b, b->output, "the output");
+    if (b->mistakes.len == 0) { /* else it follows from those */
+        check_reach(b);
+    }
     if (b->depth >= GRAPH_DEPTH_MAX) {
         graph_builder_mistake(b, "graphs are nested too deep");
     }
