@@ -15,6 +15,7 @@
 struct gw_stores;
 struct gw_clerk;
 struct gw_crons;
+struct gw_hook;
 struct gw_auth;
 
 struct gw_app {
@@ -22,7 +23,8 @@ struct gw_app {
     hub_t *hub;
     struct gw_stores *stores;
     struct gw_clerk *clerk;
-    struct gw_crons *crons; /* from ready to the end */
+    struct gw_crons *crons; /* these two: from ready to the end */
+    struct gw_hook *hook;
     struct gw_auth *auth;
     atomic_bool draining;
     atomic_int kept_threads; /* HTTP threads that serve a stream themselves */

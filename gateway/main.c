@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -15,6 +16,7 @@
 #include "gateway/auth.h"
 #include "gateway/clerk.h"
 #include "gateway/crons.h"
+#include "gateway/hook.h"
 #include "gateway/server.h"
 #include "gateway/stores.h"
 
@@ -71,6 +73,7 @@ static void stop(struct gw_app *app, gw_server_t **server)
         gw_hub_drain(app->hub);
     }
     gw_crons_stop(&app->crons);
+    gw_hook_stop(&app->hook);
     gw_server_destroy(server);
     if (app->clerk != NULL) {
         gw_clerk_stop(app->clerk);
@@ -81,6 +84,18 @@ static void stop(struct gw_app *app, gw_server_t **server)
     gw_auth_destroy(&app->auth);
 }
 
+/* Webhooks may be paths of this server. */
+static struct gw_hook *start_hook(struct gw_app *app, const gw_server_t *server)
+{
+    char base[1400];
+    const char *host = conf_str(app->conf, CONF_HOST);
+    bool any = strcmp(host, "0.0.0.0") == 0;
+    (void)snprintf(base, sizeof(base), "http://%s:%d%s",
+                   any ? "127.0.0.1" : host, gw_server_port(server),
+                   conf_str(app->conf, CONF_MOUNT_PREFIX));
+    return gw_hook_start(app, base);
+}
+
 static void serve(struct gw_app *app, const gw_server_t *server)
 {
     char addr[300];
@@ -89,6 +104,7 @@ static void serve(struct gw_app *app, const gw_server_t *server)
     if (wait_for_welcome(app)) {
         proc_ready(addr);
         app->crons = gw_crons_start(app);
+        app->hook = start_hook(app, server);
         wait_for_term();
     }
     log_info("gateway.draining", "");
