@@ -98,10 +98,10 @@ static void tell(struct brk_journal *j, struct brk_log *m)
 /* ---- writing --------------------------------------------------------------
  */
 
-static bool write_part(struct brk_journal *j, const struct journal_log *log,
-                       struct journal_part *p, struct err *err)
+static struct store_segment segment_of(const struct journal_log *log,
+                                       const struct journal_part *p)
 {
-    const struct store_segment seg = {
+    return (struct store_segment){
         .run_id = log->run,
         .first_seq = p->first,
         .last_seq = p->last,
@@ -111,7 +111,28 @@ static bool write_part(struct brk_journal *j, const struct journal_log *log,
         .body = p->body.data,
         .body_bytes = p->body.len,
     };
-    return store_events_append(j->store, &seg, 1, err);
+}
+
+/* All that is due, at once. */
+static bool write_parts(struct brk_journal *j, struct err *err)
+{
+    size_t n = 0;
+    size_t room = 0;
+    struct store_segment *list = NULL;
+    for (const struct journal_log *log = j->logs.due; log != NULL;
+         log = log->next_due) {
+        for (const struct journal_part *p = log->forgotten ? NULL : log->first;
+             p != NULL; p = p->next) {
+            if (n == room) {
+                room = room == 0 ? 64 : room * 2;
+                list = base_realloc(list, room * sizeof *list);
+            }
+            list[n++] = segment_of(log, p);
+        }
+    }
+    bool ok = n == 0 || store_events_append(j->store, list, n, err);
+    free(list);
+    return ok;
 }
 
 /* The log of a run must not take more than its share: its oldest part goes,
@@ -133,17 +154,13 @@ static bool keep_within(struct brk_journal *j, struct journal_log *log,
     return true;
 }
 
-static bool write_log(struct brk_journal *j, struct journal_log *log,
-                      struct err *err)
+/* What is left of it when its parts are written. */
+static bool end_log(struct brk_journal *j, struct journal_log *log,
+                    struct err *err)
 {
     uint64_t freed = 0;
     if (log->forgotten) {
         return store_events_trim(j->store, &log->run, 0, &freed, err);
-    }
-    for (struct journal_part *p = log->first; p != NULL; p = p->next) {
-        if (!write_part(j, log, p, err)) {
-            return false;
-        }
     }
     bool with_part = log->last != NULL && log->last->last == log->end;
     return !log->end_due || with_part ||
@@ -155,9 +172,13 @@ static bool write_all(struct brk_journal *j, struct err *err)
     if (!store_begin(j->store, err)) {
         return false;
     }
+    if (!write_parts(j, err)) {
+        store_rollback(j->store);
+        return false;
+    }
     for (struct journal_log *log = j->logs.due; log != NULL;
          log = log->next_due) {
-        if (!write_log(j, log, err)) {
+        if (!end_log(j, log, err)) {
             store_rollback(j->store);
             return false;
         }

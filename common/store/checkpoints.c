@@ -21,8 +21,9 @@ static bool may_update(store_t *s, const struct id *thread_id, struct err *err)
     int64_t there = 0;
     bool busy = false;
     if (!store_query_number(STORE_QUERY(s, err), &there,
-                            "SELECT 1 FROM threads WHERE thread_id = $1", "d",
-                            thread_id) ||
+                            "SELECT 1 FROM threads WHERE thread_id = $1"
+                            " FOR UPDATE",
+                            "d", thread_id) ||
         !store_lanes_has_open(s, thread_id, &busy, err)) {
         return false;
     }
@@ -33,22 +34,35 @@ static bool may_update(store_t *s, const struct id *thread_id, struct err *err)
                             ID_TEXT(thread_id));
 }
 
-/* The attempt must still hold the run. */
+/*
+ * The attempt must still hold the run. Its row stays as it is until the
+ * transaction ends, so one look is enough for all that it does in there.
+ */
 static bool may_write(store_t *s, const struct store_place *at, struct err *err)
 {
-    int64_t there = 0;
+    struct store_query q = {.s = s, .err = err};
     if (id_is_nil(&at->fence.run)) {
         return may_update(s, &at->thread_id, err);
     }
-    return store_query_number(STORE_QUERY(s, err), &there,
-                              "SELECT 1 FROM runs WHERE run_id = $1"
-                              " AND attempt = $2 AND thread_id = $3"
-                              " AND status = 'running'",
-                              "did", &at->fence.run, (int64_t)at->fence.attempt,
-                              &at->thread_id) &&
-           (there == 1 ||
-            err_set(err, ERR_FENCED, "attempt %u of run %s has lost its lease",
-                    (unsigned)at->fence.attempt, ID_TEXT(&at->fence.run)));
+    if (s->fence.attempt != 0 && s->fence.attempt == at->fence.attempt &&
+        id_eq(&s->fence.run, &at->fence.run) &&
+        id_eq(&s->fence_thread, &at->thread_id)) {
+        return true;
+    }
+    (void)err_set(&q.unless, ERR_FENCED,
+                  "attempt %u of run %s has lost its lease",
+                  (unsigned)at->fence.attempt, ID_TEXT(&at->fence.run));
+    if (!store_query_guard(&q,
+                           "SELECT 1 FROM runs WHERE run_id = $1"
+                           " AND attempt = $2 AND thread_id = $3"
+                           " AND status = 'running' FOR SHARE",
+                           "did", &at->fence.run, (int64_t)at->fence.attempt,
+                           &at->thread_id)) {
+        return false;
+    }
+    s->fence = at->fence;
+    s->fence_thread = at->thread_id;
+    return true;
 }
 
 /* ---- putting a checkpoint -------------------------------------------------
@@ -81,17 +95,16 @@ static bool put_blob(const struct put *p, const char *channel, leat_view form)
 static bool check_ref(const struct put *p, const char *channel,
                       const char *writer)
 {
-    int64_t there = 0;
-    return store_query_number(STORE_QUERY(p->s, p->err), &there,
-                              "SELECT 1 FROM blobs WHERE thread_id = $1"
-                              " AND ns = $2 AND checkpoint_id = $3"
-                              " AND channel = $4",
-                              "dsss", &p->at->thread_id, p->at->ns, writer,
-                              channel) &&
-           (there == 1 ||
-            err_set(p->err, ERR_CONFLICT,
-                    "checkpoint %s has no stored value of channel %s", writer,
-                    channel));
+    struct store_query q = {.s = p->s, .err = p->err};
+    (void)err_set(&q.unless, ERR_CONFLICT,
+                  "checkpoint %s has no stored value of channel %s", writer,
+                  channel);
+    return store_query_guard(&q,
+                             "SELECT 1 FROM blobs WHERE thread_id = $1"
+                             " AND ns = $2 AND checkpoint_id = $3"
+                             " AND channel = $4",
+                             "dsss", &p->at->thread_id, p->at->ns, writer,
+                             channel);
 }
 
 /* One channel: into the body, into a blob, or where it already is. */
@@ -196,52 +209,33 @@ struct target {
     struct err *err;
 };
 
-static bool put_write(const struct target *t, const struct store_write *w,
-                      int64_t ord)
+/* Behind all that is there. What has an index of its own is not replaced. */
+static bool put_write(const struct target *t, const struct store_write *w)
 {
-    int64_t there = 0;
-    if (w->index >= 0 &&
-        !store_query_number(STORE_QUERY(t->s, t->err), &there,
-                            "SELECT 1 FROM writes WHERE thread_id = $1"
-                            " AND ns = $2 AND checkpoint_id = $3"
-                            " AND task_id = $4 AND idx = $5",
-                            "dsssi", &t->at->thread_id, t->at->ns,
-                            t->checkpoint_id, w->task_id, w->index)) {
-        return false;
-    }
-    if (there == 1) {
-        return true;
-    }
     return store_query_run(
         t->s, t->err,
         "INSERT INTO writes (thread_id, ns, checkpoint_id, task_id, idx,"
         " run_id, ord, channel, value)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " SELECT $1, $2, $3, $4, $5, $6, COALESCE((SELECT MAX(ord) FROM writes"
+        " WHERE thread_id = $1 AND ns = $2 AND checkpoint_id = $3), 0) + 1,"
+        " $7, $8 WHERE $5 < 0 OR NOT EXISTS (SELECT 1 FROM writes"
+        " WHERE thread_id = $1 AND ns = $2 AND checkpoint_id = $3"
+        " AND task_id = $4 AND idx = $5)"
         " ON CONFLICT (thread_id, ns, checkpoint_id, task_id, idx, run_id)"
         " DO UPDATE SET ord = excluded.ord, channel = excluded.channel,"
         " value = excluded.value",
-        "dsssidisp", &t->at->thread_id, t->at->ns, t->checkpoint_id, w->task_id,
-        w->index, &t->at->fence.run, ord, w->channel, w->value);
+        "dsssidsp", &t->at->thread_id, t->at->ns, t->checkpoint_id, w->task_id,
+        w->index, &t->at->fence.run, w->channel, w->value);
 }
 
 static bool put_writes(const struct target *t,
                        const struct store_writes *writes)
 {
-    int64_t ord = 0;
-    if (!may_write(t->s, t->at, t->err) ||
-        !store_query_number(STORE_QUERY(t->s, t->err), &ord,
-                            "SELECT MAX(ord) FROM writes WHERE thread_id = $1"
-                            " AND ns = $2 AND checkpoint_id = $3",
-                            "dss", &t->at->thread_id, t->at->ns,
-                            t->checkpoint_id)) {
-        return false;
+    bool ok = may_write(t->s, t->at, t->err);
+    for (size_t i = 0; ok && i < writes->n; i++) {
+        ok = put_write(t, &writes->list[i]);
     }
-    for (size_t i = 0; i < writes->n; i++) {
-        if (!put_write(t, &writes->list[i], ++ord)) {
-            return false;
-        }
-    }
-    return true;
+    return ok;
 }
 
 bool store_checkpoints_put_writes(store_t *s, const struct store_place *at,
@@ -263,19 +257,18 @@ bool store_checkpoints_put_writes(store_t *s, const struct store_place *at,
 
 static bool put_view(const struct target *t, const leat_value *view)
 {
-    if (!may_write(t->s, t->at, t->err) ||
-        !store_query_run(t->s, t->err,
-                         "UPDATE checkpoints SET view_before ="
-                         " CASE WHEN view_run = $4 THEN view_before"
-                         " ELSE view END, view_run = $4, view = $5"
-                         " WHERE thread_id = $1 AND ns = $2"
-                         " AND checkpoint_id = $3",
-                         "dssdv", &t->at->thread_id, t->at->ns,
-                         t->checkpoint_id, &t->at->fence.run, view)) {
-        return false;
-    }
-    return store_query_changes(t->s) == 1 ||
-           err_set(t->err, ERR_NOT_FOUND, "no checkpoint %s", t->checkpoint_id);
+    struct store_query q = {.s = t->s, .err = t->err};
+    (void)err_set(&q.unless, ERR_NOT_FOUND, "no checkpoint %s",
+                  t->checkpoint_id);
+    return may_write(t->s, t->at, t->err) &&
+           store_query_guard(&q,
+                             "UPDATE checkpoints SET view_before ="
+                             " CASE WHEN view_run = $4 THEN view_before"
+                             " ELSE view END, view_run = $4, view = $5"
+                             " WHERE thread_id = $1 AND ns = $2"
+                             " AND checkpoint_id = $3 RETURNING 1",
+                             "dssdv", &t->at->thread_id, t->at->ns,
+                             t->checkpoint_id, &t->at->fence.run, view);
 }
 
 bool store_checkpoints_put_view(store_t *s, const struct store_place *at,

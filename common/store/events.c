@@ -6,6 +6,7 @@
  */
 #include "common/store/inner.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define EXPIRE_RUNS 64
@@ -19,25 +20,42 @@ static bool add_total(store_t *s, int64_t bytes, struct err *err)
                                          "i", bytes);
 }
 
-static bool append(store_t *s, const struct store_segment *seg, int64_t *bytes,
-                   struct err *err)
+/* *changed by the next settle: 0 when it was there before. */
+static bool append(store_t *s, const struct store_segment *seg,
+                   int64_t *changed, struct err *err)
 {
     must(seg->first_seq > 0 && seg->last_seq >= seg->first_seq);
-    if (!store_query_run(
-            s, err,
-            "INSERT INTO events (run_id, first_seq, last_seq, attempt, ms,"
-            " ended, bytes, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-            " ON CONFLICT (run_id, first_seq) DO NOTHING",
-            "diiiiiix", &seg->run_id, (int64_t)seg->first_seq,
-            (int64_t)seg->last_seq, (int64_t)seg->attempt, (int64_t)seg->ms,
-            (int64_t)seg->ended, (int64_t)seg->body_bytes, seg->body,
-            seg->body_bytes)) {
-        return false;
+    struct store_query q = {.s = s, .err = err};
+    return store_query_send(
+        &q, changed,
+        "INSERT INTO events (run_id, first_seq, last_seq, attempt, ms,"
+        " ended, bytes, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " ON CONFLICT (run_id, first_seq) DO NOTHING",
+        "diiiiiix", &seg->run_id, (int64_t)seg->first_seq,
+        (int64_t)seg->last_seq, (int64_t)seg->attempt, (int64_t)seg->ms,
+        (int64_t)seg->ended, (int64_t)seg->body_bytes, seg->body,
+        seg->body_bytes);
+}
+
+static bool append_all(store_t *s, const struct store_segment *list, size_t n,
+                       struct err *err)
+{
+    int64_t *changed = base_zalloc((n + 1) * sizeof *changed);
+    int64_t bytes = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = append(s, &list[i], &changed[i], err);
     }
-    if (store_query_changes(s) == 1) {
-        *bytes += (int64_t)seg->body_bytes;
+    /* Always: what is on its way is told into `changed`. */
+    struct err late = ERR_INIT;
+    if (!store_query_settle(s, ok ? err : &late)) {
+        ok = false;
     }
-    return true;
+    for (size_t i = 0; i < n; i++) {
+        bytes += changed[i] > 0 ? (int64_t)list[i].body_bytes : 0;
+    }
+    free(changed);
+    return ok && add_total(s, bytes, err);
 }
 
 bool store_events_append(store_t *s, const struct store_segment *list, size_t n,
@@ -47,13 +65,7 @@ bool store_events_append(store_t *s, const struct store_segment *list, size_t n,
     if (!store_write_begin(s, err)) {
         return false;
     }
-    bool ok = true;
-    int64_t bytes = 0;
-    for (size_t i = 0; ok && i < n; i++) {
-        ok = append(s, &list[i], &bytes, err);
-    }
-    ok = ok && add_total(s, bytes, err);
-    return store_write_end(s, ok, err);
+    return store_write_end(s, append_all(s, list, n, err), err);
 }
 
 bool store_events_end(store_t *s, const struct id *run_id, uint64_t last_seq,

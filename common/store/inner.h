@@ -25,6 +25,9 @@ struct store {
     char acts_as[STORE_OWNER_MAX + 1]; /* "": sees everything */
     bool group;           /* between store_begin and store_commit */
     uint64_t writes;      /* of the database when the group's call began */
+    /* The attempt that was seen to hold its run in this transaction. */
+    struct store_fence fence;
+    struct id fence_thread;
     bool group_broken;    /* the database ended the group's transaction */
     struct err group_err; /* why */
 };
@@ -143,11 +146,12 @@ leat_value *store_merge_config(leat_view base, leat_view more);
 /* The following run inside a transaction of their caller. */
 
 /* lanes.c: the columns of a thread that follow its runs. */
-MUST_USE bool store_lanes_busy(store_t *s, const struct id *thread_id,
+MUST_USE bool store_lanes_busy(store_t *s, const struct id *run_id,
                                uint64_t last_ms, struct err *err);
 struct store_lane_end {
-    struct id thread_id;
+    struct id run_id; /* its thread's */
     const char *status;
+    uint64_t last_ms; /* 0: unchanged */
     leat_view error;
     leat_view values;     /* missing: unchanged */
     leat_view interrupts; /* missing: unchanged */

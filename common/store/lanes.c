@@ -7,22 +7,16 @@
 
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/store/checkpoints.h"
 #include "common/store/threads.h"
 
-bool store_lanes_busy(store_t *s, const struct id *thread_id, uint64_t last_ms,
+bool store_lanes_busy(store_t *s, const struct id *run_id, uint64_t last_ms,
                       struct err *err)
 {
-    if (!store_query_run(s, err,
-                         "UPDATE threads SET status = 'busy', updated_at = $2,"
-                         " last_ms = CASE WHEN last_ms < $3 THEN $3"
-                         " ELSE last_ms END WHERE thread_id = $1",
-                         "dii", thread_id, clock_wall_us(), (int64_t)last_ms)) {
-        return false;
-    }
-    return store_query_changes(s) == 1 ||
-           err_set(err, ERR_NOT_FOUND, "no thread %s", ID_TEXT(thread_id));
+    static const struct store_thread_state busy = {.status = "busy"};
+    const struct store_thread_change c = {
+        .run_id = run_id, .state = &busy, .last_ms = last_ms};
+    return store_threads_change(s, &c, err);
 }
 
 bool store_lanes_has_open(store_t *s, const struct id *thread_id, bool *open,
@@ -42,20 +36,19 @@ bool store_lanes_has_open(store_t *s, const struct id *thread_id, bool *open,
 bool store_lanes_end(store_t *s, const struct store_lane_end *e,
                      struct err *err)
 {
-    const char *status = e->status;
-    bool open = false;
-    if (strcmp(status, "idle") == 0 &&
-        !store_lanes_has_open(s, &e->thread_id, &open, err)) {
-        return false;
-    }
     leat_value *none = leat_new_null();
     struct store_thread_state state = {
-        .status = open ? "busy" : status,
+        .status = e->status,
         .values = e->values,
         .interrupts = e->interrupts,
-        .error = strcmp(status, "error") == 0 ? e->error : leat_view_of(none),
+        .error =
+            strcmp(e->status, "error") == 0 ? e->error : leat_view_of(none),
     };
-    bool ok = store_threads_write_state(s, &e->thread_id, &state, err);
+    const struct store_thread_change c = {.run_id = &e->run_id,
+                                          .state = &state,
+                                          .follow = true,
+                                          .last_ms = e->last_ms};
+    bool ok = store_threads_change(s, &c, err);
     leat_drop(none);
     return ok;
 }

@@ -30,17 +30,26 @@ static bool no_run(const struct id *run_id, struct err *err)
 /* ---- a new run ------------------------------------------------------------
  */
 
-static bool insert_row(store_t *s, const struct store_run *r, struct err *err)
+static int64_t made_at(const struct store_run *r)
 {
-    int64_t now = r->created_us == 0 ? clock_wall_us() : r->created_us;
-    return store_query_run(
-        s, err,
+    return r->created_us == 0 ? clock_wall_us() : r->created_us;
+}
+
+/* q->refused: it is there already. */
+static bool insert_row(struct store_query *q, const struct store_run *r)
+{
+    int64_t now = made_at(r);
+    (void)err_set(&q->unless, ERR_CONFLICT, "run %s exists",
+                  ID_TEXT(&r->run_id));
+    return store_query_guard(
+        q,
         "INSERT INTO runs (run_id, thread_id, assistant_id, graph_id, status,"
         " strategy, cancel, attempt, failures, temporary, ms, first_seq,"
         " last_seq, created_at, updated_at, due_at, started_at, ended_at,"
         " logged, metadata, error, kwargs)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-        " $15, $16, $17, $18, 1, $19, $20, $21)",
+        " $15, $16, $17, $18, 1, $19, $20, $21)"
+        " ON CONFLICT (run_id) DO NOTHING RETURNING 1",
         "dddssssiiiiiiiiiiiovo", &r->run_id, &r->thread_id, &r->assistant_id,
         r->graph_id, r->status[0] == '\0' ? "pending" : r->status, r->strategy,
         r->cancel, (int64_t)r->attempt, (int64_t)r->failures,
@@ -55,57 +64,38 @@ static bool no_thread(const struct store_run *r, struct err *err)
     return err_set(err, ERR_NOT_FOUND, "no thread %s", ID_TEXT(&r->thread_id));
 }
 
-/* *last_ms as it is; unchanged when there is no such thread. Another owner's
- * is as good as none, but cannot be made. */
-static bool look_at_thread(store_t *s, const struct store_run *r,
-                           const char *owner, int64_t *last_ms,
-                           struct err *err)
+/* Another owner's thread is as good as none, but cannot be made. */
+static bool may_use_thread(const struct store_run *r,
+                           const struct store_run_thread *t,
+                           const struct store_thread_base *b, struct err *err)
 {
-    bool foreign = false;
-    struct store_query q = {.s = s, .err = err};
-    if (store_query_open(&q,
-                         "SELECT last_ms, owner FROM threads"
-                         " WHERE thread_id = $1",
-                         "d", &r->thread_id) &&
-        store_query_next(&q)) {
-        char *theirs = store_query_text(&q, 1);
-        *last_ms = store_query_int(&q, 0);
-        foreign = owner[0] != '\0' && strcmp(owner, theirs) != 0;
-        free(theirs);
-    }
-    return store_query_close(&q) && (!foreign || no_thread(r, err));
-}
-
-/* The thread as it is: its last_ms; made when asked for. */
-static bool need_thread(store_t *s, const struct store_run *r,
-                        const struct store_run_thread *t,
-                        struct store_run_inserted *out, struct err *err)
-{
-    int64_t last_ms = -1;
     const char *owner = t->owner == NULL ? "" : t->owner;
-    if (!look_at_thread(s, r, owner, &last_ms, err)) {
-        return false;
-    }
-    if (last_ms >= 0) {
-        out->thread_last_ms = (uint64_t)last_ms;
-        return true;
-    }
-    if (!t->make) {
-        return no_thread(r, err);
-    }
-    return store_threads_make(s, r, owner, err);
+    bool foreign = b->found && owner[0] != '\0' && strcmp(owner, b->owner) != 0;
+    return (!foreign && (b->found || t->make)) || no_thread(r, err);
 }
 
-static bool tell_thread(store_t *s, const struct store_run *r,
-                        const struct store_run_thread *t, struct err *err)
+static bool make_thread(store_t *s, const struct store_run *r,
+                        const char *owner, struct store_thread_base *b,
+                        struct err *err)
+{
+    return store_threads_make(s, r, owner == NULL ? "" : owner, err) &&
+           store_threads_read_base(s, b, err) &&
+           (b->found || no_thread(r, err));
+}
+
+/* The thread, busy and with what its newest run says of it; made or found. */
+static bool put_thread(store_t *s, const struct store_run *r,
+                       const struct store_run_thread *t,
+                       struct store_thread_base *b, struct err *err)
 {
     char text[ID_TEXT_SIZE];
     leat_value *more =
         leat_pack("{s:s,s:s}", "graph_id", r->graph_id, "assistant_id",
                   id_print(&r->assistant_id, text));
-    bool ok = store_threads_merge(s, &r->thread_id, leat_view_of(more),
-                                  t->config, err) &&
-              store_lanes_busy(s, &r->thread_id, 0, err);
+    const struct store_thread_merge m = {
+        .metadata = leat_view_of(more), .config = t->config, .busy = true};
+    bool ok = (b->found || make_thread(s, r, t->owner, b, err)) &&
+              store_threads_write_base(s, b, &m, err);
     leat_drop(more);
     return ok;
 }
@@ -142,25 +132,41 @@ static bool insert_more(store_t *s, const struct store_run *r,
              store_hooks_make(s, &r->run_id, more->webhook, err)));
 }
 
+/* Why it could not be: true if it is there already. */
+static bool was_inserted(store_t *s, const struct store_run *r,
+                         struct store_run_inserted *out, struct err *err)
+{
+    bool there = false;
+    struct err why = *err;
+    memset(out, 0, sizeof *out);
+    if (!look_up(s, r, out, &there, err)) {
+        return false;
+    }
+    return there || err_set(err, why.code, "%s", why.text);
+}
+
+/* The row first: a run that is there already changes nothing. */
 static bool insert(store_t *s, const struct store_run *r,
                    const struct store_run_thread *t,
                    struct store_run_inserted *out, struct err *err)
 {
-    bool there = false;
-    if (!look_up(s, r, out, &there, err)) {
-        return false;
+    struct store_thread_base b = {.thread_id = r->thread_id};
+    struct store_query row = {.s = s, .err = err};
+    bool ok =
+        store_threads_read_base(s, &b, err) && may_use_thread(r, t, &b, err);
+    if (ok) {
+        ok = insert_row(&row, r) && put_thread(s, r, t, &b, err) &&
+             insert_more(s, r, t->more, err);
+        out->inserted = ok;
+        out->thread_last_ms = b.last_ms;
+        (void)base_copy(out->status, sizeof out->status,
+                        r->status[0] == '\0' ? "pending" : r->status);
     }
-    if (there) {
-        return true;
+    if (row.refused || (!ok && err->code == ERR_NOT_FOUND)) {
+        ok = was_inserted(s, r, out, err);
     }
-    if (!need_thread(s, r, t, out, err) || !tell_thread(s, r, t, err) ||
-        !insert_row(s, r, err) || !insert_more(s, r, t->more, err)) {
-        return false;
-    }
-    out->inserted = true;
-    (void)base_copy(out->status, sizeof out->status,
-                    r->status[0] == '\0' ? "pending" : r->status);
-    return true;
+    store_thread_base_fini(&b);
+    return ok;
 }
 
 bool store_runs_insert(store_t *s, const struct store_run *r,
@@ -200,8 +206,7 @@ static bool look_at(store_t *s, const struct id *run_id, struct held *h,
     struct store_query q = {.s = s, .err = err};
     if (!store_query_open(&q,
                           "SELECT thread_id, status, attempt, ms, started_at"
-                          " FROM runs"
-                          " WHERE run_id = $1",
+                          " FROM runs WHERE run_id = $1 FOR UPDATE",
                           "d", run_id)) {
         return false;
     }
@@ -216,31 +221,38 @@ static bool look_at(store_t *s, const struct id *run_id, struct held *h,
     return store_query_close(&q) && (found || no_run(run_id, err));
 }
 
-static bool start(store_t *s, const struct store_run_start *r, struct err *err)
+/* Why it could not start: true if it has, in this very attempt. */
+static bool has_started(store_t *s, const struct store_run_start *r,
+                        struct err *err)
 {
     struct held h;
     if (!look_at(s, &r->run_id, &h, err)) {
         return false;
     }
-    bool again = strcmp(h.status, "running") == 0 && h.attempt == r->attempt &&
-                 h.ms == r->ms;
-    if (again) {
-        return true;
+    bool same = strcmp(h.status, "running") == 0 && h.attempt == r->attempt &&
+                h.ms == r->ms;
+    return same || err_set(err, ERR_CONFLICT, "run %s is %s in attempt %u",
+                           ID_TEXT(&r->run_id), h.status, (unsigned)h.attempt);
+}
+
+static bool start(store_t *s, const struct store_run_start *r, struct err *err)
+{
+    struct store_query q = {.s = s, .err = err};
+    (void)err_set(&q.unless, ERR_CONFLICT, "run %s cannot start",
+                  ID_TEXT(&r->run_id));
+    if (!store_query_guard(
+            &q,
+            "UPDATE runs SET status = 'running', attempt = $2,"
+            " failures = $3, ms = $4,"
+            " first_seq = CASE WHEN $5 = 0 THEN first_seq ELSE $5 END,"
+            " started_at = CASE WHEN started_at = 0 THEN $6"
+            " ELSE started_at END, updated_at = $6 WHERE run_id = $1"
+            " AND attempt < $2 AND status IN " OPEN " RETURNING 1",
+            "diiiii", &r->run_id, (int64_t)r->attempt, (int64_t)r->failures,
+            (int64_t)r->ms, (int64_t)r->first_seq, clock_wall_us())) {
+        return q.refused && has_started(s, r, err);
     }
-    if (!is_open(&h) || h.attempt >= r->attempt) {
-        return err_set(err, ERR_CONFLICT, "run %s is %s in attempt %u",
-                       ID_TEXT(&r->run_id), h.status, (unsigned)h.attempt);
-    }
-    return store_query_run(
-               s, err,
-               "UPDATE runs SET status = 'running', attempt = $2,"
-               " failures = $3, ms = $4,"
-               " first_seq = CASE WHEN $5 = 0 THEN first_seq ELSE $5 END,"
-               " started_at = CASE WHEN started_at = 0 THEN $6"
-               " ELSE started_at END, updated_at = $6 WHERE run_id = $1",
-               "diiiii", &r->run_id, (int64_t)r->attempt, (int64_t)r->failures,
-               (int64_t)r->ms, (int64_t)r->first_seq, clock_wall_us()) &&
-           store_lanes_busy(s, &h.thread_id, r->ms, err);
+    return store_lanes_busy(s, &r->run_id, r->ms, err);
 }
 
 bool store_runs_start(store_t *s, const struct store_run_start *r,
@@ -298,16 +310,27 @@ bool store_runs_cancel(store_t *s, const struct id *run_id, const char *action,
     return store_write_end(s, ok, err);
 }
 
-static bool end_lane(store_t *s, const struct store_run_end *r,
-                     const struct id *thread_id, struct err *err)
+/* The ids of what comes on this thread must be higher. */
+static bool note_ms(store_t *s, const struct store_run_end *r, struct err *err)
+{
+    return r->ms == 0 ||
+           store_query_run(s, err,
+                           "UPDATE threads SET last_ms = $2 WHERE thread_id ="
+                           " (SELECT thread_id FROM runs WHERE run_id = $1)"
+                           " AND last_ms < $2",
+                           "di", &r->run_id, (int64_t)r->ms);
+}
+
+static bool end_lane(store_t *s, const struct store_run_end *r, struct err *err)
 {
     if (r->thread_status == NULL || r->thread_status[0] == '\0') {
-        return true;
+        return note_ms(s, r, err);
     }
     leat_value *none = leat_new_null();
     struct store_lane_end e = {
-        .thread_id = *thread_id,
+        .run_id = r->run_id,
         .status = r->thread_status,
+        .last_ms = r->ms,
         .error = r->error,
         .values = r->values,
         .interrupts = r->interrupts,
@@ -320,42 +343,36 @@ static bool end_lane(store_t *s, const struct store_run_end *r,
     return ok;
 }
 
-/* The ids of what comes on this thread must be higher. */
-static bool note_ms(store_t *s, const struct id *thread_id, uint64_t ms,
-                    struct err *err)
+/* Why it could not end: true if it has. */
+static bool has_ended(store_t *s, const struct store_run_end *r,
+                      struct err *err)
 {
-    return store_query_run(s, err,
-                           "UPDATE threads SET last_ms = $2"
-                           " WHERE thread_id = $1 AND last_ms < $2",
-                           "di", thread_id, (int64_t)ms);
+    struct held h;
+    return look_at(s, &r->run_id, &h, err) &&
+           (!is_open(&h) || err_set(err, ERR_FENCED, "run %s is in attempt %u",
+                                    ID_TEXT(&r->run_id), (unsigned)h.attempt));
 }
 
 static bool finish(store_t *s, const struct store_run_end *r, struct err *err)
 {
-    struct held h;
-    if (!look_at(s, &r->run_id, &h, err)) {
-        return false;
-    }
-    if (!is_open(&h)) {
-        return true;
-    }
-    if (r->attempt > 0 && r->attempt != h.attempt) {
-        return err_set(err, ERR_FENCED, "run %s is in attempt %u",
-                       ID_TEXT(&r->run_id), (unsigned)h.attempt);
-    }
     leat_value *error = leat_value_of(r->error);
-    bool ok = store_query_run(
-        s, err,
+    struct store_query q = {.s = s, .err = err};
+    (void)err_set(&q.unless, ERR_FENCED, "run %s is in another attempt",
+                  ID_TEXT(&r->run_id));
+    bool ok = store_query_guard(
+        &q,
         "UPDATE runs SET status = $2, error = $3,"
         " last_seq = CASE WHEN $4 = 0 THEN last_seq ELSE $4 END,"
         " ms = CASE WHEN ms < $6 THEN $6 ELSE ms END,"
-        " updated_at = $5, ended_at = $5 WHERE run_id = $1",
-        "dsviii", &r->run_id, r->status, error, (int64_t)r->last_seq,
-        clock_wall_us(), (int64_t)r->ms);
+        " updated_at = $5, ended_at = $5 WHERE run_id = $1"
+        " AND ($7 = 0 OR attempt = $7) AND status IN " OPEN " RETURNING 1",
+        "dsviiii", &r->run_id, r->status, error, (int64_t)r->last_seq,
+        clock_wall_us(), (int64_t)r->ms, (int64_t)r->attempt);
     leat_drop(error);
-    return ok && (r->ms == 0 || note_ms(s, &h.thread_id, r->ms, err)) &&
-           end_lane(s, r, &h.thread_id, err) &&
-           store_hooks_complete(s, &r->run_id, r, err);
+    if (!ok) {
+        return q.refused && has_ended(s, r, err);
+    }
+    return end_lane(s, r, err) && store_hooks_complete(s, &r->run_id, r, err);
 }
 
 bool store_runs_finish(store_t *s, const struct store_run_end *r,
@@ -375,6 +392,7 @@ static bool drop(store_t *s, const struct id *run_id, bool only_ended,
                  bool busy, struct err *err)
 {
     struct held h;
+    s->fence.attempt = 0;
     if (!look_at(s, run_id, &h, err)) {
         return false;
     }
@@ -509,27 +527,25 @@ bool store_runs_list(store_t *s, const struct store_runs_query *q,
     bool open = q->status != NULL && strcmp(q->status, "open") == 0;
     const char *viewer = store_viewer(s, NULL);
     struct store_query rows = {.s = s, .err = err};
-    bool ok =
-        q->thread_id != NULL
-            ? store_query_open(
-                  &rows,
-                  SELECT_RUNS " WHERE r.thread_id = $1"
-                              " AND ($2 IS NULL OR r.status = $2)"
-                              " AND ($3 = 0 OR r.status IN " OPEN ")"
-                              " AND (t.owner = $4 OR $4 IS NULL)"
-                              " ORDER BY r.created_at DESC,"
-                              " r.run_id DESC",
-                  "dsis", q->thread_id, open ? NULL : q->status, (int64_t)open,
-                  viewer)
-            : store_query_open(&rows,
-                               SELECT_RUNS
-                               " WHERE ($1 IS NULL OR r.status = $1)"
-                               " AND ($2 = 0 OR r.status IN " OPEN ")"
-                               " AND (t.owner = $3 OR $3 IS NULL)"
-                               " ORDER BY r.created_at DESC,"
-                               " r.run_id DESC",
-                               "sis", open ? NULL : q->status, (int64_t)open,
-                               viewer);
+    bool ok = q->thread_id != NULL
+                  ? store_query_open(
+                        &rows,
+                        SELECT_RUNS " WHERE r.thread_id = $1"
+                                    " AND ($2 IS NULL OR r.status = $2)"
+                                    " AND ($3 = 0 OR r.status IN " OPEN ")"
+                                    " AND (t.owner = $4 OR $4 IS NULL)"
+                                    " ORDER BY r.created_at DESC,"
+                                    " r.run_id DESC",
+                        "dsis", q->thread_id, open ? NULL : q->status,
+                        (int64_t)open, viewer)
+                  : store_query_open(
+                        &rows,
+                        SELECT_RUNS " WHERE ($1 IS NULL OR r.status = $1)"
+                                    " AND ($2 = 0 OR r.status IN " OPEN ")"
+                                    " AND (t.owner = $3 OR $3 IS NULL)"
+                                    " ORDER BY r.created_at DESC,"
+                                    " r.run_id DESC",
+                        "sis", open ? NULL : q->status, (int64_t)open, viewer);
     *list = NULL;
     *n = 0;
     return ok ? collect(&rows, q, list, n) : store_query_close(&rows);

@@ -213,6 +213,7 @@ static bool begin_group(store_t *s, enum sql_mode mode, struct err *err)
     }
     s->group = true;
     s->group_broken = false;
+    s->fence = (struct store_fence){.attempt = 0};
     return true;
 }
 
@@ -254,6 +255,7 @@ bool store_write_begin(store_t *s, struct err *err)
     check_magic(s, STORE_MAGIC);
     must(!s->remote);
     if (!s->group) {
+        s->fence = (struct store_fence){.attempt = 0};
         return s->sql->begin(s->db, SQL_WRITE, err);
     }
     if (s->group_broken) {
@@ -445,6 +447,7 @@ static bool truncate_tables(store_t *s, unsigned what, struct err *err)
         {STORE_ASSISTANTS, "DELETE FROM assistants"},
         {STORE_ITEMS, "DELETE FROM items"},
     };
+    s->fence.attempt = 0;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if ((what & rows[i].bit) != 0 &&
             !store_query_run(s, err, rows[i].sql, "")) {

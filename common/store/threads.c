@@ -120,66 +120,66 @@ bool store_threads_taken(store_t *s, const struct id *thread_id, bool *taken,
     return ok;
 }
 
-/* What a merge starts from. */
-struct merge_base {
-    struct id thread_id;
-    int64_t created_us;
-    char *owner;
-    leat_value *metadata;
-    leat_value *config;
-};
-
-static void merge_base_fini(struct merge_base *b)
+void store_thread_base_fini(struct store_thread_base *b)
 {
     free(b->owner);
     leat_drop(b->metadata);
     leat_drop(b->config);
+    memset(b, 0, sizeof *b);
 }
 
-static bool read_base(store_t *s, struct merge_base *b, struct err *err)
+bool store_threads_read_base(store_t *s, struct store_thread_base *b,
+                             struct err *err)
 {
     struct store_query q = {.s = s, .err = err};
-    if (!store_query_open(&q,
-                          "SELECT created_at, owner, metadata, config"
-                          " FROM threads WHERE thread_id = $1",
-                          "d", &b->thread_id)) {
-        return false;
-    }
-    bool found = store_query_next(&q);
-    if (found) {
+    if (store_query_open(&q,
+                         "SELECT created_at, last_ms, owner, metadata, config"
+                         " FROM threads WHERE thread_id = $1 FOR UPDATE",
+                         "d", &b->thread_id) &&
+        store_query_next(&q)) {
+        b->found = true;
         b->created_us = store_query_int(&q, 0);
-        b->owner = store_query_text(&q, 1);
-        b->metadata = store_query_value(&q, 2);
-        b->config = store_query_value(&q, 3);
+        b->last_ms = store_query_uint(&q, 1);
+        b->owner = store_query_text(&q, 2);
+        b->metadata = store_query_value(&q, 3);
+        b->config = store_query_value(&q, 4);
     }
-    return store_query_close(&q) && (found || no_thread(&b->thread_id, err));
+    return store_query_close(&q);
 }
 
-static bool write_merged(store_t *s, const struct merge_base *b,
-                         leat_view metadata, leat_view config, struct err *err)
+bool store_threads_write_base(store_t *s, const struct store_thread_base *b,
+                              const struct store_thread_merge *m,
+                              struct err *err)
 {
+    must(b->found);
     leat_view old = leat_view_of(b->metadata);
-    leat_value *m = store_merge(old, metadata);
-    leat_value *c = store_merge_config(leat_view_of(b->config), config);
+    leat_value *metadata = store_merge(old, m->metadata);
+    leat_value *config = store_merge_config(leat_view_of(b->config), m->config);
     const struct store_termed termed = {&b->thread_id, b->created_us, b->owner};
-    bool ok = store_query_run(s, err,
-                              "UPDATE threads SET metadata = $2, config = $3,"
-                              " updated_at = $4 WHERE thread_id = $1",
-                              "dooi", &b->thread_id, m, c, clock_wall_us()) &&
-              (leat_equal(old, leat_view_of(m)) ||
-               store_terms_put(s, &termed, old, leat_view_of(m), err));
-    leat_drop(m);
-    leat_drop(c);
+    bool ok =
+        store_query_run(s, err,
+                        "UPDATE threads SET metadata = $2, config = $3,"
+                        " updated_at = $4, status = CASE WHEN $5 = 1"
+                        " THEN 'busy' ELSE status END WHERE thread_id = $1",
+                        "dooii", &b->thread_id, metadata, config,
+                        clock_wall_us(), (int64_t)m->busy) &&
+        (leat_equal(old, leat_view_of(metadata)) ||
+         store_terms_put(s, &termed, old, leat_view_of(metadata), err));
+    leat_drop(metadata);
+    leat_drop(config);
     return ok;
 }
 
 bool store_threads_merge(store_t *s, const struct id *thread_id,
                          leat_view metadata, leat_view config, struct err *err)
 {
-    struct merge_base b = {.thread_id = *thread_id};
-    bool ok =
-        read_base(s, &b, err) && write_merged(s, &b, metadata, config, err);
-    merge_base_fini(&b);
+    struct store_thread_base b = {.thread_id = *thread_id};
+    const struct store_thread_merge m = {.metadata = metadata,
+                                         .config = config};
+    bool ok = store_threads_read_base(s, &b, err) &&
+              (b.found || no_thread(thread_id, err)) &&
+              store_threads_write_base(s, &b, &m, err);
+    store_thread_base_fini(&b);
     return ok;
 }
 
@@ -196,18 +196,51 @@ bool store_threads_patch(store_t *s, const struct id *thread_id,
         s, store_threads_merge(s, thread_id, metadata, config, err), err);
 }
 
-/* One value column; missing leaves it, null empties it. */
-static bool set_column(store_t *s, const struct id *thread_id, const char *sql,
-                       leat_view value, struct err *err)
+/* One statement: a thread's row changes three times in every run's life. $1
+ * is the thread's id or the run's. */
+#define CHANGE                                                                 \
+    "UPDATE threads SET status = CASE WHEN $3 = 1 AND $2 = 'idle' AND EXISTS"  \
+    " (SELECT 1 FROM runs r WHERE r.thread_id = threads.thread_id"             \
+    " AND r.status IN ('pending', 'running')) THEN 'busy'"                     \
+    " ELSE COALESCE($2, status) END,"                                          \
+    " updated_at = $4,"                                                        \
+    " last_ms = CASE WHEN last_ms < $5 THEN $5 ELSE last_ms END,"              \
+    " state_updated_at = CASE WHEN $6 = 1 THEN $4 ELSE state_updated_at END,"  \
+    " state_values = CASE WHEN $6 = 1 THEN $7 ELSE state_values END,"          \
+    " interrupts = CASE WHEN $8 = 1 THEN $9 ELSE interrupts END,"              \
+    " error = CASE WHEN $10 = 1 THEN $11 ELSE error END"                       \
+    " WHERE thread_id = "
+
+static bool is_given(leat_view v)
 {
-    if (leat_type_of(value) == LEAT_MISSING) {
-        return true;
-    }
-    leat_value *held = leat_value_of(value);
-    bool ok = store_query_run(s, err, sql,
-                              strstr(sql, "interrupts") == NULL ? "dv" : "do",
-                              thread_id, held);
-    leat_drop(held);
+    return leat_type_of(v) != LEAT_MISSING;
+}
+
+bool store_threads_change(store_t *s, const struct store_thread_change *c,
+                          struct err *err)
+{
+    const struct store_thread_state *state = c->state;
+    const struct id *id = c->thread_id == NULL ? c->run_id : c->thread_id;
+    leat_value *values = leat_value_of(state->values);
+    leat_value *interrupts = leat_value_of(state->interrupts);
+    leat_value *error = leat_value_of(state->error);
+    struct store_query q = {.s = s, .err = err};
+    (void)(c->thread_id == NULL ? err_set(&q.unless, ERR_NOT_FOUND,
+                                          "no thread of run %s", ID_TEXT(id))
+                                : no_thread(id, &q.unless));
+    bool ok = store_query_guard(
+        &q,
+        c->thread_id == NULL ? CHANGE
+            "(SELECT thread_id FROM runs WHERE run_id = $1)"
+            " RETURNING 1"
+                             : CHANGE "$1 RETURNING 1",
+        "dsiiiivioiv", id, state->status, (int64_t)c->follow, clock_wall_us(),
+        (int64_t)c->last_ms, (int64_t)is_given(state->values), values,
+        (int64_t)is_given(state->interrupts), interrupts,
+        (int64_t)is_given(state->error), error);
+    leat_drop(values);
+    leat_drop(interrupts);
+    leat_drop(error);
     return ok;
 }
 
@@ -215,32 +248,9 @@ bool store_threads_write_state(store_t *s, const struct id *thread_id,
                                const struct store_thread_state *state,
                                struct err *err)
 {
-    int64_t now = clock_wall_us();
-    bool moved = leat_type_of(state->values) != LEAT_MISSING;
-    if (!store_query_run(s, err,
-                         "UPDATE threads SET status = COALESCE($2, status),"
-                         " updated_at = $3, state_updated_at ="
-                         " CASE WHEN $4 = 1 THEN $3 ELSE state_updated_at END"
-                         " WHERE thread_id = $1",
-                         "dsii", thread_id, state->status, now,
-                         (int64_t)moved)) {
-        return false;
-    }
-    if (store_query_changes(s) != 1) {
-        return no_thread(thread_id, err);
-    }
-    return set_column(s, thread_id,
-                      "UPDATE threads SET state_values = $2"
-                      " WHERE thread_id = $1",
-                      state->values, err) &&
-           set_column(s, thread_id,
-                      "UPDATE threads SET interrupts = $2"
-                      " WHERE thread_id = $1",
-                      state->interrupts, err) &&
-           set_column(s, thread_id,
-                      "UPDATE threads SET error = $2"
-                      " WHERE thread_id = $1",
-                      state->error, err);
+    const struct store_thread_change c = {.thread_id = thread_id,
+                                          .state = state};
+    return store_threads_change(s, &c, err);
 }
 
 bool store_threads_set(store_t *s, const struct id *thread_id,
@@ -261,18 +271,20 @@ bool store_threads_set(store_t *s, const struct id *thread_id,
 
 static bool drop_terms(store_t *s, const struct id *thread_id, struct err *err)
 {
-    struct merge_base b = {.thread_id = *thread_id};
-    bool ok = read_base(s, &b, err);
+    struct store_thread_base b = {.thread_id = *thread_id};
+    bool ok = store_threads_read_base(s, &b, err) &&
+              (b.found || no_thread(thread_id, err));
     if (ok) {
         const struct store_termed t = {&b.thread_id, b.created_us, b.owner};
         ok = store_terms_drop(s, &t, leat_view_of(b.metadata), err);
     }
-    merge_base_fini(&b);
+    store_thread_base_fini(&b);
     return ok;
 }
 
 static bool delete_all(store_t *s, const struct id *thread_id, struct err *err)
 {
+    s->fence.attempt = 0;
     if (!drop_terms(s, thread_id, err) ||
         !store_threads_drop_ttl(s, thread_id, err) ||
         !store_checkpoints_drop_thread(s, thread_id, err) ||

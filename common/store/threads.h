@@ -17,6 +17,29 @@ void store_threads_read_row(struct store_query *q, struct store_thread *t);
 /* The thread of a run that is inserted. */
 MUST_USE bool store_threads_make(store_t *s, const struct store_run *r,
                                  const char *owner, struct err *err);
+/* What a merge starts from, and what a new run finds. */
+struct store_thread_base {
+    struct id thread_id;
+    bool found;
+    int64_t created_us;
+    uint64_t last_ms;
+    char *owner;
+    leat_value *metadata;
+    leat_value *config;
+};
+/* The thread stays as it is until the transaction ends. Freed with fini. */
+MUST_USE bool store_threads_read_base(store_t *s, struct store_thread_base *b,
+                                      struct err *err);
+void store_thread_base_fini(struct store_thread_base *b);
+struct store_thread_merge {
+    leat_view metadata; /* missing: nothing */
+    leat_view config;
+    bool busy; /* a new run's */
+};
+MUST_USE bool store_threads_write_base(store_t *s,
+                                       const struct store_thread_base *b,
+                                       const struct store_thread_merge *m,
+                                       struct err *err);
 /* store_threads_patch without its transaction. */
 MUST_USE bool store_threads_merge(store_t *s, const struct id *thread_id,
                                   leat_view metadata, leat_view config,
@@ -25,6 +48,17 @@ MUST_USE bool store_threads_merge(store_t *s, const struct id *thread_id,
 MUST_USE bool store_threads_write_state(store_t *s, const struct id *thread_id,
                                         const struct store_thread_state *state,
                                         struct err *err);
+/* The same, and what follows the thread's runs. */
+struct store_thread_change {
+    const struct id *thread_id; /* NULL: the thread of... */
+    const struct id *run_id;    /* ...this run */
+    const struct store_thread_state *state;
+    bool follow;      /* "idle" becomes busy while runs of it are open */
+    uint64_t last_ms; /* at least; 0: unchanged */
+};
+MUST_USE bool store_threads_change(store_t *s,
+                                   const struct store_thread_change *c,
+                                   struct err *err);
 
 /* threads_ttl.c: of a thread that is made now; of one that goes. */
 MUST_USE bool store_threads_take_default_ttl(store_t *s,
