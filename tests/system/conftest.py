@@ -70,13 +70,13 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
+def cluster():
     """The PostgreSQL server of this session, started by the first who asks."""
     server = []
 
     def get():
         if not server:
-            server.append(postgres.Server(tmp_path_factory.mktemp("postgres")))
+            server.append(postgres.Server())
         return server[0]
 
     yield get

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PostgreSQL server of the tests' own, in a folder, on a free port."""
+"""A PostgreSQL server of the tests' own, in a folder of its own, on a free port."""
 
 import glob
 import os
 import pathlib
 import pwd
 import shutil
+import signal
 import subprocess
+import tempfile
 
 from .proc import free_range
 from .wait import until
@@ -21,23 +23,27 @@ def _programs():
 
 
 class Server:
-    """Stopped with stop(); initdb refuses root, so root becomes postgres."""
+    """Stopped with stop(), which removes all of it. initdb refuses root, so
+    root becomes postgres, who could not enter pytest's folders."""
 
-    def __init__(self, folder):
+    def __init__(self):
         self.bin = _programs()
         self.port = free_range(1)
         self.count = 0
-        self.data = pathlib.Path(folder) / "data"
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leat-postgres-"))
+        self.folder.chmod(0o755)
+        self.data = self.folder / "data"
         self.user = None
         if os.getuid() == 0:
             self.user = "postgres"
             account = pwd.getpwnam("postgres")
             self.data.mkdir()
             os.chown(self.data, account.pw_uid, account.pw_gid)
-            for parent in [*self.data.parents]:
-                if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o1 == 0:
-                    parent.chmod(parent.stat().st_mode | 0o11)
         self._run("initdb", "-D", self.data, "-U", "leat", "-A", "trust", "--no-sync")
+        self.start()
+
+    def start(self):
+        """Also after kill(), on the same port with the same data."""
         self.process = subprocess.Popen(
             [self.bin / "postgres", "-D", self.data, "-p", str(self.port), "-k", "",
              "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off"],
@@ -60,6 +66,16 @@ class Server:
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "leat", name)
         return f"postgresql://leat@127.0.0.1:{self.port}/{name}"
 
-    def stop(self):
-        self.process.terminate()
+    def kill(self):
+        """All of its processes at once, as when the machine is lost."""
+        self.process.send_signal(signal.SIGQUIT)
         self.process.wait(30)
+
+    def query(self, url, sql):
+        """One value, as text."""
+        return self._run("psql", "-X", "-A", "-t", "-q", "-d", url, "-c", sql).strip()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        shutil.rmtree(self.folder)
