@@ -328,7 +328,13 @@ void brk_submit_on_delete(struct brk_core *core, const struct link_in *in)
         brk_core_refuse(core, in, &err);
         return;
     }
-    struct brk_lane *lane = brk_lane_require(&core->lanes, &in->head.thread);
+    struct brk_lane *lane = idmap_get(&core->lanes, &in->head.thread);
+    if (in->head.seq == 1 && lane != NULL && lane->count > 0) {
+        (void)err_set(&err, ERR_CONFLICT, "the thread has runs");
+        brk_core_refuse(core, in, &err);
+        return;
+    }
+    lane = brk_lane_require(&core->lanes, &in->head.thread);
     lane->deleting = true;
     lane->delete_to = in->from;
     lane->delete_tag = in->head.tag;

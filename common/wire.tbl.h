@@ -110,7 +110,8 @@ WIRE_MSG(16, RUN_CANCEL, WIRE_G | WIRE_D, WIRE_D | WIRE_W, WIRE_MAP,
 WIRE_FIELD(RUN_CANCEL, "action", WIRE_STR, true, "interrupt or rollback")
 WIRE_MSG(17, THREAD_DELETE, WIRE_G, WIRE_D, WIRE_NONE,
          "Stop the thread's runs, then delete it with all it has; answered by "
-         "DONE or REFUSED; head: tag, thread")
+         "DONE or REFUSED; head: tag, thread, seq = 1: only if it has no runs "
+         "(else REFUSED with `conflict`)")
 WIRE_MSG(18, DONE, WIRE_D | WIRE_R | WIRE_V, WIRE_G | WIRE_W, WIRE_NONE,
          "The request with this tag is done; head: tag")
 WIRE_MSG(19, RUN_UNWATCH, WIRE_G, WIRE_D, WIRE_NONE,

@@ -119,8 +119,9 @@ static bool check_context(leat_view body, struct err *err)
                    "different things: give context alone");
 }
 
-/* A graph that some worker registered at some time has its assistant. */
-static bool check_graph(struct gw_req *r, const char *graph_id, struct err *err)
+/* One that some worker registered at some time has its assistant. */
+bool gw_assistants_check_graph(struct gw_req *r, const char *graph_id,
+                               struct err *err)
 {
     struct store_assistant a;
     if (by_graph(r, graph_id, &a, err)) {
@@ -189,7 +190,8 @@ bool gw_assistants_create(struct gw_req *r, struct err *err)
     }
     struct store_assistant a = {.version = 1};
     fill(body, &a);
-    bool ok = check_graph(r, a.graph_id, err) && create(r, &a, err);
+    bool ok =
+        gw_assistants_check_graph(r, a.graph_id, err) && create(r, &a, err);
     store_assistant_fini(&a);
     return ok;
 }
@@ -222,7 +224,8 @@ static bool patch(struct gw_req *r, const struct id *id, const struct texts *t,
         .config = object_in(body, "config"),
         .context = object_in(body, "context"),
     };
-    return (t->graph_id == NULL || check_graph(r, t->graph_id, err)) &&
+    return (t->graph_id == NULL ||
+            gw_assistants_check_graph(r, t->graph_id, err)) &&
            store_assistants_patch(r->store, &p, &a, err) && reply(r, &a);
 }
 

@@ -21,4 +21,8 @@ MUST_USE bool gw_assistants_require(struct gw_req *r,
                                     struct store_assistant *out,
                                     struct err *err);
 
+/* ERR_NOT_FOUND for a graph that no worker ever registered. */
+MUST_USE bool gw_assistants_check_graph(struct gw_req *r, const char *graph_id,
+                                        struct err *err);
+
 #endif

@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state_update.c: changing the state of a thread. A worker that has the graph
- * makes the checkpoints; here is checked whether that may be, and the thread's
- * row is brought up to date. A thread with a run is refused twice: here, to
- * say so at once, and with each write, so that no run comes between.
+ * state_update.c: changing the state of a thread. A thread with a run is
+ * refused twice: here, to say so at once, and with each write of the worker,
+ * so that no run comes between.
  */
-#include "gateway/state_update.h"
-
 #include <stdlib.h>
 
 #include "gateway/check.h"
-#include "gateway/graph_call.h"
 #include "gateway/handlers.h"
-#include "gateway/render.h"
 #include "gateway/threads.h"
-
-/* ---- what is asked ----------------------------------------------------- */
-
-/* An object, or several that are written one after the other. */
-bool gw_state_check_values(leat_view v, const char *path, struct err *err)
-{
-    static const char want[] = "an object, a list of objects or null";
-    if (leat_type_of(v) == LEAT_OBJECT) {
-        return true;
-    }
-    bool ok = leat_type_of(v) == LEAT_LIST;
-    for (leat_iter it = leat_iter_of(v); ok && leat_next(&it);) {
-        ok = leat_type_of(it.item) == LEAT_OBJECT ||
-             leat_type_of(it.item) == LEAT_LIST; /* pairs of a __copy__ */
-    }
-    return ok || gw_check_wrong(err, path, want);
-}
+#include "gateway/update.h"
 
 static bool is_busy(struct gw_req *r, const struct id *thread, struct err *err)
 {
@@ -66,52 +45,6 @@ static bool has_checkpoint(struct gw_req *r,
            err_set(err, ERR_NOT_FOUND, "Checkpoint %.100s not found", key->id);
 }
 
-/* ---- asking ------------------------------------------------------------ */
-
-static bool call(struct gw_req *r, const struct store_thread *t,
-                 const struct gw_state_update *u, leat_value **result,
-                 struct err *err)
-{
-    char *graph_id =
-        value_strdup(leat_get(leat_view_of(t->metadata), "graph_id"));
-    if (graph_id == NULL) {
-        return err_set(err, ERR_BAD_REQUEST,
-                       "Thread %s has no graph id: run a graph on it, or give "
-                       "metadata.graph_id when it is created",
-                       ID_TEXT(&t->thread_id));
-    }
-    leat_value *metadata = leat_pack("{s:s,s:s}", "graph_id", graph_id,
-                                     "thread_id", ID_TEXT(&t->thread_id));
-    leat_value *args =
-        leat_pack("{s:v,s:?s,s:?s,s:V,s:?s}", "supersteps", u->supersteps,
-                  "checkpoint_id", u->checkpoint_id, "checkpoint_ns",
-                  u->checkpoint_ns, "metadata", metadata, "owner", t->owner);
-    const struct gw_graph_call c = {.graph_id = graph_id,
-                                    .op = "update_state",
-                                    .config = leat_view_of(t->config),
-                                    .thread = t->thread_id};
-    bool ok = gw_graph_call(r, &c, args, result, err);
-    free(graph_id);
-    return ok;
-}
-
-bool gw_state_apply(struct gw_req *r, const struct store_thread *t,
-                    const struct gw_state_update *u, leat_value **result,
-                    struct err *err)
-{
-    must(t != NULL && result != NULL);
-    *result = NULL;
-    if (!call(r, t, u, result, err)) {
-        return false;
-    }
-    if (!store_threads_refresh(r->store, &t->thread_id, err)) {
-        leat_drop(*result);
-        *result = NULL;
-        return false;
-    }
-    return true;
-}
-
 /* The text of a member, "" as NULL; the caller frees. */
 static char *member(leat_view object, const char *name)
 {
@@ -124,7 +57,7 @@ static char *member(leat_view object, const char *name)
 }
 
 static bool update_at(struct gw_req *r, const struct store_thread *t,
-                      struct gw_state_update *u, struct err *err)
+                      struct gw_update *u, struct err *err)
 {
     leat_view body = leat_view_of(r->body);
     leat_value *result = NULL;
@@ -142,7 +75,7 @@ static bool update_at(struct gw_req *r, const struct store_thread *t,
         gw_check_present(leat_get(body, "as_node")) ? leat_get(body, "as_node")
                                                     : (leat_view){NULL, NULL});
     u->supersteps = leat_view_of(steps);
-    bool ok = gw_state_apply(r, t, u, &result, err);
+    bool ok = gw_update_apply(r, t, u, &result, err);
     leat_drop(steps);
     return ok && gw_req_json_take(r, result);
 }
@@ -150,7 +83,7 @@ static bool update_at(struct gw_req *r, const struct store_thread *t,
 bool gw_state_update(struct gw_req *r, struct err *err)
 {
     static const struct gw_check_field rows[] = {
-        {"values", gw_state_check_values, NULL, false},
+        {"values", gw_update_check_values, NULL, false},
         {"as_node", gw_check_text, NULL, false},
         {"checkpoint", gw_check_checkpoint, NULL, false},
         {"checkpoint_id", gw_check_string, NULL, false},
@@ -167,7 +100,7 @@ bool gw_state_update(struct gw_req *r, struct err *err)
     if (id == NULL) {
         id = member(body, "checkpoint_id"); /* as older clients say it */
     }
-    struct gw_state_update u = {.checkpoint_id = id, .checkpoint_ns = ns};
+    struct gw_update u = {.checkpoint_id = id, .checkpoint_ns = ns};
     bool ok = update_at(r, &t, &u, err);
     free(id);
     free(ns);

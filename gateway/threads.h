@@ -12,4 +12,10 @@
 MUST_USE bool gw_threads_require(struct gw_req *r, struct store_thread *out,
                                  struct err *err);
 
+/* Deletes the thread, or all but its latest checkpoints. ERR_NOT_FOUND,
+ * ERR_CONFLICT while it has runs. */
+MUST_USE bool gw_threads_prune_one(struct gw_app *app, store_t *store,
+                                   const struct id *id, bool keep_latest,
+                                   struct err *err);
+
 #endif

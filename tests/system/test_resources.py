@@ -148,13 +148,42 @@ def test_thread_prune(api):
     assert api.request("GET", f"/threads/{gone}").status == 404
 
 
+@pytest.mark.smoke
 def test_thread_with_supersteps(api):
-    made = api.post("/threads", {
-        "metadata": {"graph_id": "agent"},
-        "supersteps": [{"updates": [{"values": HELLO, "as_node": "__input__"}]},
-                       {"updates": [{"values": {"keyOne": "x"}, "as_node": "agent"}]}]})
+    """One checkpoint for each; what is written as __input__ waits for a run
+    that never comes (as with the libraries), as __start__ it is taken up."""
+    def make(first):
+        return api.post("/threads", {
+            "metadata": {"graph_id": "agent"},
+            "supersteps": [{"updates": [{"values": HELLO, "as_node": first}]},
+                           {"updates": [{"values": {"keyOne": "x"}, "as_node": "agent"}]}]})
+
+    made = make("__start__")
     assert made["values"] == {"messages": [human("hello", "m1")], "keyOne": "x"}
+    assert made["status"] == "idle"
+    history = api.post(f"/threads/{made['thread_id']}/history", {"limit": 10})
+    assert [(h["next"], h["metadata"]) for h in history] == [
+        (["tool"], {"source": "update", "step": 1, "parents": {}, "graph_id": "agent"}),
+        (["agent"], {"source": "update", "step": 0, "parents": {}, "graph_id": "agent"})]
+    made = make("__input__")
+    assert made["values"] == {"messages": [], "keyOne": "x"}
     assert len(api.post(f"/threads/{made['thread_id']}/history", {"limit": 10})) == 2
+
+
+def test_supersteps_that_fail_make_no_thread(api):
+    thread = new_id()
+    for body, status in (
+            ({"metadata": {"graph_id": "agent"}, "supersteps": [
+                {"updates": [{"values": {}, "as_node": "nobody"}]}]}, 400),
+            ({"metadata": {"graph_id": "unheard of"}, "supersteps": [
+                {"updates": [{"values": {}, "as_node": "agent"}]}]}, 404),
+            ({"supersteps": [{"updates": [{"values": {}, "as_node": "agent"}]}]}, 400),
+            ({"supersteps": [{"updates": []}]}, 422),
+            ({"supersteps": [{}]}, 422),
+            ({"supersteps": {}}, 422)):
+        got = api.request("POST", "/threads", {"thread_id": thread, **body})
+        assert got.status == status, got
+        assert api.request("GET", f"/threads/{thread}").status == 404
 
 
 # -- runs ----------------------------------------------------------------------------------
