@@ -6,6 +6,8 @@
  */
 #include "gateway/hub_call.h"
 
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
@@ -322,10 +324,20 @@ static void look_up(void *self, struct gw_stream *s)
     hub->notes.look_up(hub->notes.self, s);
 }
 
-static void heard(void *self, const struct wire_head *h)
+static void heard(void *self, const struct wire_head *h, const void *bytes,
+                  size_t len)
 {
     struct hub *hub = self;
-    gw_hub_follow_heard(&hub->follows, h);
+    struct wire_event event;
+    const unsigned char *at = bytes;
+    if (hub->follows.count == 0) {
+        return;
+    }
+    /* A run that a worker had begins with `metadata`. */
+    bool closed =
+        h->seq == 1 && wire_event_next(&at, at + len, &event) &&
+        (event.name.len != 8 || memcmp(event.name.ptr, "metadata", 8) != 0);
+    gw_hub_follow_heard(&hub->follows, h, closed);
 }
 
 static void over(void *self, struct gw_stream *s, const struct gw_run *r)

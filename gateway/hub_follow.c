@@ -114,6 +114,11 @@ static bool is_known(const struct gw_follow *f, const struct gw_follow_run *r)
             return true;
         }
     }
+    for (size_t i = 0; i < GW_FOLLOW_SHOWN; i++) {
+        if (id_eq(&f->shown[i], &r->run)) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -130,7 +135,8 @@ static void put(struct gw_follow *f, const struct gw_follow_run *r)
     f->queue[at] = *r;
 }
 
-void gw_hub_follow_heard(struct gw_follows *fs, const struct wire_head *h)
+void gw_hub_follow_heard(struct gw_follows *fs, const struct wire_head *h,
+                         bool closed)
 {
     struct gw_follow *next;
     if (fs->count == 0) {
@@ -145,10 +151,17 @@ void gw_hub_follow_heard(struct gw_follows *fs, const struct wire_head *h)
             .first_seq = h->seq,
             .live = f->live && !f->listed && h->seq > 1,
         };
-        if (h->ms > f->base_ms) {
-            put(f, &r);
-            show_next(fs, f, h);
+        /* One that came late is shown late rather than never. */
+        if (is_known(f, &r) ||
+            (h->ms <= f->base_ms && (h->seq > 1 || !f->listed))) {
+            continue;
         }
+        put(f, &r);
+        if (closed && !f->showing) {
+            f->settling = true;
+            ask_soon(fs, f);
+        }
+        show_next(fs, f, h);
     }
 }
 
@@ -173,6 +186,7 @@ void gw_hub_follow_listed(struct gw_follows *fs, struct gw_stream *s,
         f->base_ms = list->last_ms; /* but for what is running */
     }
     f->listed = true;
+    f->settling = false;
     f->relist = list->more;
     for (size_t i = 0; i < list->n; i++) {
         struct gw_follow_run r = list->runs[i];
@@ -201,7 +215,8 @@ static void show_next(struct gw_follows *fs, struct gw_follow *f,
                       const struct wire_head *arriving)
 {
     struct gw_stream *s = f->stream;
-    if (f->showing || f->waiting || !is_open(s) || (!f->listed && !f->live)) {
+    if (f->showing || f->waiting || f->settling || !is_open(s) ||
+        (!f->listed && !f->live)) {
         return;
     }
     if (f->count == 0) {
@@ -214,6 +229,7 @@ static void show_next(struct gw_follows *fs, struct gw_follow *f,
     f->count--;
     memmove(f->queue, f->queue + 1, f->count * sizeof(*f->queue));
     f->showing = true;
+    f->shown[f->shown_count++ % GW_FOLLOW_SHOWN] = f->run.run;
     s->run = f->run.run;
     s->cursor = cursor_in(f);
     s->live_only = f->run.live;

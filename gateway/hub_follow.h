@@ -20,6 +20,7 @@ struct gw_follow_run {
     bool live;          /* from its next event on */
 };
 
+#define GW_FOLLOW_SHOWN 32
 /* In its stream. */
 struct gw_follow {
     struct gw_stream *stream;
@@ -33,6 +34,9 @@ struct gw_follow {
     bool relist;            /* ask again: there may be more */
     bool showing;           /* a run, `run` */
     bool waiting;           /* for the thread's state after it */
+    bool settling;          /* a list comes first: runs may be before others */
+    struct id shown[GW_FOLLOW_SHOWN]; /* the last runs, over or not */
+    size_t shown_count;
     struct gw_follow_run run;
     struct gw_follow_run *queue; /* by ms */
     size_t count;
@@ -69,8 +73,10 @@ void gw_hub_follow_begin(struct gw_follows *fs, struct gw_stream *s);
 /* The stream is over. */
 void gw_hub_follow_end(struct gw_follows *fs, struct gw_stream *s);
 
-/* Events of a run came over PUB, before they are dealt. */
-void gw_hub_follow_heard(struct gw_follows *fs, const struct wire_head *h);
+/* Events of a run came over PUB, before they are dealt. `closed`: it ended
+ * before a worker had it, maybe while another run is at its turn. */
+void gw_hub_follow_heard(struct gw_follows *fs, const struct wire_head *h,
+                         bool closed);
 /* The stream, taken out of its group, has all of the run. */
 void gw_hub_follow_over(struct gw_follows *fs, struct gw_stream *s,
                         const struct gw_run *r);

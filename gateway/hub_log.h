@@ -77,7 +77,8 @@ struct gw_hub_io {
     /* Cut the stream off, without a last chunk. It has left its group. */
     void (*cut)(void *self, struct gw_stream *s, const char *why);
     /* Events of any run came over PUB; NULL: nobody wants to know. */
-    void (*heard)(void *self, const struct wire_head *h);
+    void (*heard)(void *self, const struct wire_head *h, const void *bytes,
+                  size_t len);
     /* The reader of a thread has all of this run. It has left its group. */
     void (*over)(void *self, struct gw_stream *s, const struct gw_run *r);
     /* The run ended and a WAIT's document is not in its events. */

@@ -230,7 +230,7 @@ void gw_hub_run_on_events(struct gw_runs *rs, const struct wire_head *h,
 {
     must(rs != NULL && h != NULL);
     if (h->type == WIRE_EVENTS && rs->io.heard != NULL) {
-        rs->io.heard(rs->io.self, h);
+        rs->io.heard(rs->io.self, h, bytes, len);
     }
     struct gw_run *r = gw_hub_run_get(rs, &h->run);
     if (r == NULL || r->place == GW_RUN_IDLE || h->seq == 0 ||
