@@ -190,8 +190,7 @@ struct open_container {
     bool object;
 };
 
-static void put_scalar(struct out *o, const unsigned char *at,
-                       struct value_item item)
+static void put_scalar(struct out *o, struct value_item item)
 {
     switch (item.type) {
     case LEAT_STRING:
@@ -201,7 +200,7 @@ static void put_scalar(struct out *o, const unsigned char *at,
         put_base64(o, item.body, item.count);
         break;
     case LEAT_BOOL:
-        if (*at == 0xc3) {
+        if (*item.body == 0xc3) {
             put(o, "true", 4);
         } else {
             put(o, "false", 5);
@@ -211,7 +210,7 @@ static void put_scalar(struct out *o, const unsigned char *at,
         put(o, "null", 4);
         break;
     default:
-        put_number(o, at);
+        put_number(o, item.body);
         break;
     }
 }
@@ -235,7 +234,7 @@ static const unsigned char *put_packed_value(struct out *o,
     struct value_item item = value_bytes_item(at);
     bool object = item.type == LEAT_OBJECT;
     if (!object && item.type != LEAT_LIST) {
-        put_scalar(o, at, item);
+        put_scalar(o, item);
         return value_bytes_next(at);
     }
     if (item.count == 0) {

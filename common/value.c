@@ -141,7 +141,7 @@ static struct value_number number_of(leat_view v)
     if (at == NULL) {
         return (struct value_number){.kind = NUMBER_NONE};
     }
-    return value_bytes_number(at);
+    return value_bytes_number(at + value_bytes_tag_head(at));
 }
 
 enum leat_type leat_type_of(leat_view v)
@@ -157,10 +157,11 @@ enum leat_tag leat_tag_of(leat_view v)
 bool leat_bool(leat_view v, bool fallback)
 {
     const unsigned char *at = value_node_at(v);
-    if (at == NULL || (*at != 0xc2 && *at != 0xc3)) {
+    if (at == NULL) {
         return fallback;
     }
-    return *at == 0xc3;
+    at += value_bytes_tag_head(at);
+    return *at == 0xc3 || (*at != 0xc2 && fallback);
 }
 
 int64_t leat_int(leat_view v, int64_t fallback)

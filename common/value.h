@@ -7,7 +7,8 @@
  * *composed* (a list or an object whose elements are values of their own,
  * shared by reference). Both read the same. Packing a composed value copies
  * the bytes of its parts one after the other; a packed value is its bytes.
- * Tags are msgpack extension types 1..4 around the packed object.
+ * Tags are msgpack extension types 1..4 around the packed object. A typed
+ * value (extension type 5, value_bytes.h) reads as the value it shows.
  */
 #ifndef COMMON_VALUE_H
 #define COMMON_VALUE_H

@@ -109,7 +109,8 @@ struct value_item value_bytes_item(const unsigned char *at)
     size_t head = value_bytes_tag_head(at);
     struct value_item item = untagged_item(at + head);
     if (head > 0) {
-        item.tag = (enum leat_tag)at[head - 1];
+        unsigned tag = at[value_bytes_ext_head(at) - 1];
+        item.tag = tag == VALUE_TYPED ? LEAT_PLAIN : (enum leat_tag)tag;
     }
     return item;
 }
@@ -294,16 +295,44 @@ static bool check_container(struct checker *c, const unsigned char *tag_end)
     return true;
 }
 
-static bool is_map(unsigned b)
+/* A scalar or a text, whole. */
+static bool check_leaf(struct checker *c)
 {
-    return (b >= 0x80 && b <= 0x8f) || b == 0xde || b == 0xdf;
+    unsigned shape = value_bytes_shapes[*c->at];
+    if (shape < VALUE_SHAPE_TEXT) {
+        return take(c, shape);
+    }
+    size_t n;
+    return (shape & VALUE_SHAPE_CLASS) == VALUE_SHAPE_TEXT &&
+           take_count(c, shape & VALUE_SHAPE_WIDTH, &n) && take(c, n);
+}
+
+static bool is_container(unsigned b)
+{
+    unsigned class = value_bytes_shapes[b] & VALUE_SHAPE_CLASS;
+    return value_bytes_shapes[b] >= VALUE_SHAPE_TEXT &&
+           (class == VALUE_SHAPE_MAP || class == VALUE_SHAPE_LIST);
+}
+
+/* A typed value: a bin, then one value without a tag, and that is all. */
+static bool check_typed(struct checker *c, const unsigned char *end)
+{
+    if (*c->at < 0xc4 || *c->at > 0xc6 || !check_leaf(c) || c->at >= end ||
+        value_bytes_ext_head(c->at) > 0 ||
+        value_bytes_shapes[*c->at] == VALUE_SHAPE_NEVER) {
+        return false;
+    }
+    if (is_container(*c->at)) {
+        return check_container(c, end);
+    }
+    return check_leaf(c) && c->at == end;
 }
 
 /* A tag: the extension's payload is exactly one object. */
 static bool check_tagged(struct checker *c)
 {
     const unsigned char *at = c->at;
-    size_t head = value_bytes_tag_head(at);
+    size_t head = value_bytes_ext_head(at);
     if (!take(c, head)) {
         return false;
     }
@@ -312,11 +341,14 @@ static bool check_tagged(struct checker *c)
                    ? shape - 2u
                    : value_bytes_uint(at + 1, shape & VALUE_SHAPE_WIDTH);
     unsigned tag = at[head - 1];
-    if (tag < LEAT_MESSAGE || tag > LEAT_CHUNK || n < 1 ||
-        n > (size_t)(c->end - c->at) || !is_map(*c->at)) {
+    if (n < 1 || n > (size_t)(c->end - c->at)) {
         return false;
     }
-    return check_container(c, c->at + n);
+    if (tag == VALUE_TYPED) {
+        return check_typed(c, c->at + n);
+    }
+    return tag >= LEAT_MESSAGE && tag <= LEAT_CHUNK &&
+           value_bytes_is_map(*c->at) && check_container(c, c->at + n);
 }
 
 static bool is_str(unsigned b)
@@ -340,17 +372,10 @@ static bool check_one(struct checker *c)
     if (shape == VALUE_SHAPE_NEVER) {
         return false;
     }
-    if (value_bytes_tag_head(c->at) > 0) {
+    if (value_bytes_ext_head(c->at) > 0) {
         return check_tagged(c);
     }
-    if (shape < VALUE_SHAPE_TEXT) {
-        return take(c, shape);
-    }
-    if ((shape & VALUE_SHAPE_CLASS) == VALUE_SHAPE_TEXT) {
-        size_t n;
-        return take_count(c, shape & VALUE_SHAPE_WIDTH, &n) && take(c, n);
-    }
-    return check_container(c, NULL);
+    return is_container(b) ? check_container(c, NULL) : check_leaf(c);
 }
 
 bool value_bytes_check(const void *bytes, size_t len, unsigned depth_max,

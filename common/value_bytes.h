@@ -74,16 +74,20 @@ static inline uint64_t value_bytes_uint64(const unsigned char *p)
     return (uint64_t)value_bytes_uint(p, 4) << 32 | value_bytes_uint(p + 4, 4);
 }
 
-/* Objects are the only things that carry a tag. */
-static inline bool value_bytes_is_object(const unsigned char *at)
+/*
+ * Objects carry tags 1 to 4. A *typed* value is an extension of this type
+ * around a bin and a value of any kind: the bin is for the worker that wrote
+ * it and says how to make the very object again; all others see the value.
+ */
+#define VALUE_TYPED 5
+
+static inline bool value_bytes_is_map(unsigned b)
 {
-    unsigned b = *at;
-    return (b >= 0x80 && b <= 0x8f) || b == 0xde || b == 0xdf ||
-           (b >= 0xc7 && b <= 0xc9) || (b >= 0xd4 && b <= 0xd8);
+    return (b >= 0x80 && b <= 0x8f) || b == 0xde || b == 0xdf;
 }
 
-/* Bytes in front of the object in a tagged one; 0 when there is no tag. */
-static inline size_t value_bytes_tag_head(const unsigned char *at)
+/* Bytes of an extension's head; 0 when it is none. The last is its type. */
+static inline size_t value_bytes_ext_head(const unsigned char *at)
 {
     unsigned b = *at;
     if (b >= 0xd4 && b <= 0xd8) {
@@ -93,6 +97,24 @@ static inline size_t value_bytes_tag_head(const unsigned char *at)
         return 2 + ((size_t)1 << (b - 0xc7));
     }
     return 0;
+}
+
+/* Bytes in front of what is shown of a tagged or typed value; 0 for others. */
+static inline size_t value_bytes_tag_head(const unsigned char *at)
+{
+    size_t head = value_bytes_ext_head(at);
+    if (head > 0 && at[head - 1] == VALUE_TYPED) {
+        unsigned width = 1u << (at[head] - 0xc4u);
+        head += 1 + (size_t)width + value_bytes_uint(at + head + 1, width);
+    }
+    return head;
+}
+
+static inline bool value_bytes_is_object(const unsigned char *at)
+{
+    return value_bytes_is_map(*at) ||
+           (value_bytes_ext_head(at) > 0 &&
+            value_bytes_is_map(at[value_bytes_tag_head(at)]));
 }
 
 struct value_item value_bytes_item(const unsigned char *at);

@@ -154,14 +154,19 @@ static bool objects_equal(leat_view a, leat_view b, unsigned depth)
     return true;
 }
 
+static struct value_number number_of(leat_view v)
+{
+    const unsigned char *at = value_node_at(v);
+    return value_bytes_number(at + value_bytes_tag_head(at));
+}
+
 static bool equal(leat_view a, leat_view b, unsigned depth)
 {
     must(depth <= VALUE_DEPTH_HARD);
     enum leat_type ta = leat_type_of(a), tb = leat_type_of(b);
     if ((ta == LEAT_INT || ta == LEAT_DOUBLE) &&
         (tb == LEAT_INT || tb == LEAT_DOUBLE)) {
-        return numbers_equal(value_bytes_number(value_node_at(a)),
-                             value_bytes_number(value_node_at(b)));
+        return numbers_equal(number_of(a), number_of(b));
     }
     if (ta != tb) {
         return false;

@@ -644,6 +644,13 @@ TEST(value_check_refuses_what_is_not_ours)
         {"tag shorter than object", LITERAL("\xc7\x02\x01\x81\xa1k\x01")},
         {"tag longer than object", LITERAL("\xc7\x05\x01\x81\xa1k\x01\x01")},
         {"tag longer than bytes", LITERAL("\xc9\xff\xff\xff\xff\x01\x80")},
+        {"typed without bin", LITERAL("\xd5\x05\xa0\x01")},
+        {"typed with nothing behind", LITERAL("\xd5\x05\xc4\x00")},
+        {"typed with two values", LITERAL("\xd6\x05\xc4\x00\x01\x01")},
+        {"typed with a tag", LITERAL("\xc7\x05\x05\xc4\x00\xd4\x01\x80")},
+        {"typed longer than bytes", LITERAL("\xc7\x09\x05\xc4\x00\x01")},
+        {"bin over the end", LITERAL("\xc7\x03\x05\xc4\x02\x01\x01\x01")},
+        {"typed cut list", LITERAL("\xc7\x04\x05\xc4\x00\x92\x01\x01")},
         {"timestamp", LITERAL("\xd6\xff\x00\x00\x00\x00")},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -704,6 +711,51 @@ TEST(value_accepts_every_form_of_a_tag)
         leat_drop(outer);
         leat_drop(v);
     }
+}
+
+TEST(value_shows_what_is_behind_the_type)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *json;
+    } rows[] = {
+        {LITERAL("\xd6\x05\xc4\x01z\x07"), "7"},
+        {LITERAL("\xd6\x05\xc4\x01z\xc3"), "true"},
+        {LITERAL("\xc7\x07\x05\xc4\x01z\xa3" "abc"), "\"abc\""},
+        {LITERAL("\xc7\x06\x05\xc4\x01z\x92\x01\x02"), "[1,2]"},
+        {LITERAL("\xc7\x07\x05\xc4\x01z\x81\xa1k\x01"), "{\"k\":1}"},
+        {LITERAL("\xc7\x05\x05\xc5\x00\x01z\xc0"), "null"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        leat_value *v = from_bytes(rows[i].bytes, rows[i].len);
+        leat_view one = leat_view_of(v);
+        EXPECT_EQ(leat_tag_of(one), LEAT_PLAIN);
+        leat_value *outer = leat_pack("{s:W,s:[W,i]}", "a", v, "b", v, 5);
+        leat_value *packed = value_packed(outer);
+        char *text = leat_to_json(leat_view_of(packed));
+        EXPECT_HAS(text, rows[i].json);
+        leat_view list = leat_get(leat_view_of(packed), "b");
+        EXPECT_EQ(leat_int(leat_at(list, 1), 0), 5);
+        EXPECT(leat_equal(leat_at(list, 0), one));
+        leat_value *taken = leat_value_of(leat_at(list, 0));
+        EXPECT_EQ(value_packed_size(leat_view_of(taken)), rows[i].len);
+        leat_iter it = leat_iter_of(one);
+        size_t n = 0;
+        while (leat_next(&it)) {
+            n++;
+            EXPECT_EQ(leat_int(it.item, 0), (int64_t)n);
+        }
+        EXPECT(n == leat_count(one) || leat_type_of(one) == LEAT_STRING);
+        leat_free_text(text);
+        leat_drop(taken);
+        leat_drop(packed);
+        leat_drop(outer);
+        leat_drop(v);
+    }
+    leat_value *seven = from_bytes(rows[0].bytes, rows[0].len);
+    EXPECT_EQ(leat_int(leat_view_of(seven), 0), 7);
+    leat_drop(seven);
 }
 
 TEST(value_check_never_reads_past_the_end)
