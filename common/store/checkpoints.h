@@ -20,6 +20,9 @@ MUST_USE bool store_checkpoints_fetch(store_t *s,
 MUST_USE bool store_checkpoints_drop_run(store_t *s, const struct id *thread_id,
                                          const struct id *run_id,
                                          struct err *err);
+/* The same on whatever threads it wrote, for a run that is not a row here. */
+MUST_USE bool store_checkpoints_delete_run(store_t *s, const struct id *run_id,
+                                           struct err *err);
 MUST_USE bool store_checkpoints_drop_thread(store_t *s,
                                             const struct id *thread_id,
                                             struct err *err);

@@ -43,6 +43,38 @@ bool store_checkpoints_drop_run(store_t *s, const struct id *thread_id,
                            "dd", thread_id, run_id);
 }
 
+static bool find_threads(store_t *s, const struct id *run_id,
+                         struct store_rows *out, struct err *err)
+{
+    struct store_query q = {.s = s, .err = err};
+    bool ok = store_query_open(&q,
+                               "SELECT DISTINCT thread_id FROM checkpoints"
+                               " WHERE run_id = $1",
+                               "d", run_id);
+    while (ok && store_query_next(&q)) {
+        struct id *id = store_rows_add(out, sizeof *id);
+        store_query_id(&q, 0, id);
+    }
+    return store_query_close(&q);
+}
+
+bool store_checkpoints_delete_run(store_t *s, const struct id *run_id,
+                                  struct err *err)
+{
+    must(!s->remote && !id_is_nil(run_id));
+    if (!store_write_begin(s, err)) {
+        return false;
+    }
+    struct store_rows rows = {NULL, 0, 0};
+    bool ok = find_threads(s, run_id, &rows, err);
+    const struct id *threads = rows.rows;
+    for (size_t i = 0; ok && i < rows.n; i++) {
+        ok = store_checkpoints_drop_run(s, &threads[i], run_id, err);
+    }
+    free(rows.rows);
+    return store_write_end(s, ok, err);
+}
+
 bool store_checkpoints_drop_thread(store_t *s, const struct id *thread_id,
                                    struct err *err)
 {

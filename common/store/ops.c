@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/store/checkpoints.h"
+
 #define HELD_MAX 16
 
 struct op {
@@ -541,6 +543,13 @@ static bool op_checkpoints_list(struct op *o)
     free(values);
     store_checkpoints_free(&list, n);
     return true;
+}
+
+static bool op_checkpoints_delete_run(struct op *o)
+{
+    struct id id;
+    return need_id(o, "run_id", &id) && (!id_is_nil(&id) || bad(o, "run_id")) &&
+           store_checkpoints_delete_run(o->s, &id, o->err);
 }
 
 /* ---- items ----------------------------------------------------------------

@@ -67,6 +67,7 @@ STORE_OP(checkpoints_load, false, "place id?",
          "and writes: list of [task_id, index, channel, value]")
 STORE_OP(checkpoints_list, false, "place id? before? metadata? limit?",
          "checkpoints: a list of them, newest first")
+STORE_OP(checkpoints_delete_run, false, "run_id", "")
 STORE_OP(items_put, false, "owner? space key value ttl_us?", "")
 STORE_OP(items_get, false, "owner? space key refresh?",
          "item: null, or {owner, space, key, value, created_us, updated_us, "
