@@ -119,6 +119,30 @@ void brk_peer_destroy(struct brk_peers *all, struct brk_peer **p)
 /* ---- graphs
  * ---------------------------------------------------------------------- */
 
+/* Workers that serve one graph have it with one mark. */
+static bool take_mark(struct brk_graph *graph, leat_view mark, struct err *err)
+{
+    leat_text text = leat_string(mark);
+    char own[BRK_GRAPH_MARK_MAX + 1] = "";
+    if (text.len > BRK_GRAPH_MARK_MAX) {
+        return err_set(err, ERR_INVALID, "a mark of %zu bytes", text.len);
+    }
+    if (text.len > 0) {
+        memcpy(own, text.ptr, text.len);
+    }
+    for (size_t i = 0; i < graph->peer_count; i++) {
+        const struct brk_peer *other = graph->peers[i];
+        if (other->gone_ms == 0 && strcmp(own, graph->mark) != 0) {
+            return err_set(err, ERR_CONFLICT,
+                           "graph %s is served by worker %s, and is another "
+                           "graph there: ids must be unique",
+                           graph->name, other->id);
+        }
+    }
+    memcpy(graph->mark, own, sizeof own);
+    return true;
+}
+
 bool brk_peer_serve(struct brk_peer *peer, struct brk_queue *q,
                     leat_view graphs, struct err *err)
 {
@@ -137,6 +161,9 @@ bool brk_peer_serve(struct brk_peer *peer, struct brk_queue *q,
             return false;
         }
         brk_peer_unserve(peer, graph); /* named twice counts once */
+        if (!take_mark(graph, leat_get(it.item, "mark"), err)) {
+            return false;
+        }
         peer->graphs[peer->graph_count++] = graph;
         brk_queue_add_peer(graph, peer);
     }

@@ -14,6 +14,8 @@
 #define BRK_GRAPHS_MAX 10000
 #define BRK_GRAPH_NAME_MAX 255
 
+#define BRK_GRAPH_MARK_MAX 63
+
 struct brk_graph {
     char name[BRK_GRAPH_NAME_MAX + 1];
     struct brk_heap ready;                 /* of brk_run.ready, by order */
@@ -23,6 +25,7 @@ struct brk_graph {
     size_t peer_count;
     size_t peer_room;
     bool registered; /* some worker served it once */
+    char mark[BRK_GRAPH_MARK_MAX + 1]; /* of those that serve it, or "" */
 };
 
 struct brk_queue {

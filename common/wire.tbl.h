@@ -22,7 +22,8 @@ WIRE_FIELD(HELLO, "pid", WIRE_INT, true, "process id")
 WIRE_FIELD(HELLO, "host", WIRE_STR, true, "host name")
 WIRE_FIELD(HELLO, "slots", WIRE_INT, false, "worker: runs at a time")
 WIRE_FIELD(HELLO, "graphs", WIRE_LIST, false,
-           "worker: one object for each graph it serves: {\"id\"}")
+           "worker: one object for each graph it serves: {\"id\", \"mark\" (text "
+           "that differs where the graphs do; absent: \"\")}")
 WIRE_FIELD(HELLO, "runs", WIRE_LIST, false,
            "worker: runs it holds: {\"run\",\"thread\" (uuid text),\"attempt\","
            "\"first\",\"last\" (unconfirmed sequences)}; gateway: none")
