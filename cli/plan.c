@@ -15,15 +15,9 @@
 #include <unistd.h>
 
 #include "cli/net.h"
+#include "cli/project.h"
 
 #define PATH_SIZE 4096
-
-static bool ends_with(const char *s, const char *tail)
-{
-    size_t n = strlen(s);
-    size_t m = strlen(tail);
-    return n >= m && strcmp(s + n - m, tail) == 0;
-}
 
 static bool check_options(const conf_t *conf, struct err *err)
 {
@@ -35,12 +29,6 @@ static bool check_options(const conf_t *conf, struct err *err)
     size_t n;
     const char *const *graphs = conf_list(conf, CONF_GRAPHS, &n);
     for (size_t i = 0; i < n; i++) {
-        if (ends_with(graphs[i], "langgraph.json")) {
-            return err_set(err, ERR_UNSUPPORTED,
-                           "--graphs %s: this build has no worker for "
-                           "Python or JavaScript graphs",
-                           graphs[i]);
-        }
         if (access(graphs[i], R_OK) != 0) {
             return err_set(err, ERR_INVALID, "--graphs %s: %s", graphs[i],
                            strerror(errno));
@@ -136,22 +124,85 @@ static void add_gateway(struct cli_plan *plan, const conf_t *conf,
     add_dev_defaults(conf, &child->args);
 }
 
-static void add_worker(struct cli_plan *plan, const conf_t *conf,
-                       const char *dir, const char *address)
+/* What every worker is told, whatever it is written in. */
+static void add_worker_words(const struct cli_plan *plan, const conf_t *conf,
+                             const char *address, struct cli_child *child)
 {
-    int number = (int)(plan->n - CLI_PLAN_WORKERS) + 1;
-    struct cli_child *child = add_child(plan, conf, "worker", dir);
+    int number = (int)(plan->n - CLI_PLAN_WORKERS);
     cli_words_add(&child->args, "--broker=%s", address);
-    if (!conf_was_set(conf, CONF_GRAPHS)) {
-        char path[PATH_SIZE];
-        default_graphs(dir, path);
-        cli_words_add(&child->args, "--graphs=%s", path);
-    }
     if (conf_was_set(conf, CONF_WORKER_ID)) {
         cli_words_add(&child->args, "--worker-id=%s-%d",
                       conf_str(conf, CONF_WORKER_ID), number);
     }
     add_admin(conf, number, &child->args);
+}
+
+/* Of the --graphs those that are native; how many. */
+static size_t add_native_paths(const conf_t *conf, struct cli_words *args)
+{
+    size_t n;
+    size_t native = 0;
+    const char *const *graphs = conf_list(conf, CONF_GRAPHS, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (!cli_project_is(graphs[i])) {
+            native++;
+            if (args != NULL) {
+                cli_words_add(args, "--graphs=%s", graphs[i]);
+            }
+        }
+    }
+    return native;
+}
+
+static void add_worker(struct cli_plan *plan, const conf_t *conf,
+                       const char *dir, const char *address)
+{
+    struct cli_child *child = add_child(plan, conf, "worker", dir);
+    if (add_native_paths(conf, &child->args) == 0) {
+        char path[PATH_SIZE];
+        default_graphs(dir, path);
+        cli_words_add(&child->args, "--graphs=%s", path);
+    }
+    add_worker_words(plan, conf, address, child);
+}
+
+static bool add_project(struct cli_plan *plan, const conf_t *conf,
+                        const struct cli_project *project, const char *address,
+                        struct err *err)
+{
+    struct cli_child *child = &plan->children[plan->n];
+    if (!cli_project_worker(project, child, err)) {
+        return false;
+    }
+    plan->n++;
+    pass_options(conf, PROC_WORKER, &child->env);
+    add_worker_words(plan, conf, address, child);
+    return true;
+}
+
+/* --workers of each kind: native ones, and those of each project. */
+static bool add_workers(struct cli_plan *plan, const conf_t *conf,
+                        const char *dir, const char *address, struct err *err)
+{
+    size_t n;
+    const char *const *graphs = conf_list(conf, CONF_GRAPHS, &n);
+    size_t each = (size_t)conf_int(conf, CONF_WORKERS);
+    bool native = n == 0 || add_native_paths(conf, NULL) > 0;
+    plan->children = base_realloc(
+        plan->children, (CLI_PLAN_WORKERS + each * (n + 1)) *
+                            sizeof(*plan->children));
+    for (size_t i = 0; native && i < each; i++) {
+        add_worker(plan, conf, dir, address);
+    }
+    for (size_t i = 0; i < n * each; i++) {
+        const struct cli_project project = {
+            graphs[i / each], conf_str(conf, CONF_PYTHON), dir};
+        if (cli_project_is(project.path) &&
+            !add_project(plan, conf, &project, address, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool check_programs(const struct cli_plan *plan, struct err *err)
@@ -211,15 +262,11 @@ bool cli_plan_init(struct cli_plan *plan, const conf_t *conf, const char *dir,
         !make_store_dir(conf, err)) {
         return false;
     }
-    size_t workers = (size_t)conf_int(conf, CONF_WORKERS);
-    plan->children =
-        base_zalloc((CLI_PLAN_WORKERS + workers) * sizeof(*plan->children));
+    plan->children = base_zalloc(CLI_PLAN_WORKERS * sizeof(*plan->children));
     add_broker(plan, conf, dir, address);
     add_gateway(plan, conf, dir, address);
-    for (size_t i = 0; i < workers; i++) {
-        add_worker(plan, conf, dir, address);
-    }
-    if (!check_programs(plan, err)) {
+    if (!add_workers(plan, conf, dir, address, err) ||
+        !check_programs(plan, err)) {
         cli_plan_fini(plan);
         return false;
     }

@@ -21,6 +21,13 @@ void cli_words_add(struct cli_words *words, const char *fmt, ...)
     words->list[words->n] = NULL;
 }
 
+void cli_words_set(struct cli_words *words, size_t at, const char *word)
+{
+    must(words != NULL && at < words->n && word != NULL);
+    free(words->list[at]);
+    words->list[at] = base_strdup(word);
+}
+
 void cli_words_fini(struct cli_words *words)
 {
     must(words != NULL);

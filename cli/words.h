@@ -14,6 +14,8 @@ struct cli_words {
 };
 
 void cli_words_add(struct cli_words *words, const char *fmt, ...) PRINTF(2, 3);
+/* Puts another word in the place of an old one. */
+void cli_words_set(struct cli_words *words, size_t at, const char *word);
 void cli_words_fini(struct cli_words *words);
 
 #endif

@@ -43,6 +43,9 @@ CONF(LOG_LEVEL, "log-level", "LEAT_LOG_LEVEL", ENUM, "info", 0, 0,
 /* leat dev */
 CONF(WORKERS, "workers", "LEAT_WORKERS", INT, "2", 0, 256, PROC_DEV, 0,
      "Worker processes to start.")
+CONF(PYTHON, "python", "LEAT_PYTHON", STRING, "", 0, 4096, PROC_DEV, 0,
+     "Python with leat_worker for the graphs of a langgraph.json; looked for "
+     "when empty.")
 CONF(PIDS, "pids", "LEAT_PIDS", BOOL, "false", 0, 0, PROC_DEV, 0,
      "Print a line `pid PROGRAM N` for each child started.")
 
