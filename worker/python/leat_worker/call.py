@@ -115,8 +115,14 @@ async def keep_views(ask, config, count):
             path = "|".join(p.split(":")[0] for p in ns.split("|") if not p.isdigit())
             found = [g async for _, g in graph.aget_subgraphs(namespace=path, recurse=True)]
             graph = found[0] if found else graph
-        await ask.host.saver.put_view(ask.thread_id, ns, where["checkpoint_id"],
-                                      view.of_snapshot(graph, snapshot))
+        made = view.of_snapshot(graph, snapshot)
+        made["base_values"] = made["values"]
+        latest = await ask.graph.aget_state({"configurable": {
+            "thread_id": ask.thread_id, "checkpoint_ns": ns}})
+        if latest.config["configurable"].get("checkpoint_id") == where["checkpoint_id"]:
+            shown = view.of_snapshot(graph, latest)
+            made |= {k: shown[k] for k in ("values", "applied_next")}
+        await ask.host.saver.put_view(ask.thread_id, ns, where["checkpoint_id"], made)
         if snapshot.parent_config is None:
             return
         config = snapshot.parent_config

@@ -78,6 +78,7 @@ class Bound:
         self.views = collections.OrderedDict()   # (ns, id) -> view not yet sent
         self.put = collections.OrderedDict()     # (ns, id) -> what its view keeps
         self.loaded = {}                         # (ns, id) that were there: view
+        self.base = collections.OrderedDict()    # (ns, id) -> base_values of its view
 
     def remember(self, ns, known):
         self.known[ns] = known
@@ -206,6 +207,10 @@ class VaultSaver(BaseCheckpointSaver):
         """The view of a checkpoint of this attempt: goes with its put if that is
         still to come. Gives what is to be sent now, or None."""
         keep = bound.put.get((ns, id))
+        if "base_values" in view:
+            bound.base[ns, id] = view["base_values"]
+            while len(bound.base) > KNOWN_MAX:
+                bound.base.popitem(last=False)
         if keep is None:
             bound.views[ns, id] = view
             while len(bound.views) > KNOWN_MAX:
@@ -223,7 +228,11 @@ class VaultSaver(BaseCheckpointSaver):
             row = await self._load(place, id)
             keep = {k: v for k, v in ((row or {}).get("view") or {}).items()
                     if k in ("v", "updated")}
-        args = plain.pack({**place, "checkpoint_id": id, "view": {**view, **keep}})
+        view = {**view, **keep}
+        if bound is not None and "base_values" not in view:
+            base = bound.base.get((ns, id), bound.loaded.get((ns, id), {}).get("base_values"))
+            view |= {} if base is None else {"base_values": base}
+        args = plain.pack({**place, "checkpoint_id": id, "view": view})
         await self.vault.call(bound.key if bound else 0, "checkpoints_put_view", args)
 
     # --- reading --------------------------------------------------------------------
