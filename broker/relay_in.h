@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay_in.h: what relay.c (the loop and the events), mark.c (what a worker is
- * told about its log) and replay.c (reading a log again) share. Only for them.
+ * relay_in.h: what the relay's files share, and only they: relay.c (sockets and
+ * loop), intake.c (events in), notes.c (what desk and journal say), mark.c (what
+ * a worker is told about its log), replay.c (reading a log again).
  */
 #ifndef BROKER_RELAY_IN_H
 #define BROKER_RELAY_IN_H
@@ -48,6 +49,29 @@ struct relay {
     int64_t monitor_ms; /* when the socket monitors are emptied next */
     int64_t ask_ms;    /* when marks are asked for again; -1: none */
 };
+
+/* ---- intake.c -------------------------------------------------------------- */
+
+/* EVENTS came. */
+void brk_intake_on_events(struct relay *r, struct link_in *in);
+/* The next `count` events of the log, whoever wrote them: kept, published, and
+ * on their way to the journal. The message stays the caller's. */
+void brk_intake_take(struct relay *r, struct ring_log *log, uint32_t count,
+                     zmq_msg_t *body);
+/* Is all of it here? Then it is closed, and its time to live begins. */
+void brk_intake_check(struct relay *r, struct ring_log *log);
+
+/* ---- notes.c ---------------------------------------------------------------- */
+
+/* Takes what the desk and the journal have sent. */
+void brk_notes_read(struct relay *r);
+void brk_notes_read_journal(struct relay *r);
+/* Asks for the marks again that the store did not give. */
+void brk_notes_ask_again(struct relay *r);
+/* Tells the desk something about a log, or anything; the note is taken. */
+void brk_notes_tell(struct relay *r, enum brk_note_type type,
+                    const struct ring_log *log, uint64_t seq);
+void brk_notes_offer(struct relay *r, struct brk_note *n);
 
 /* ---- mark.c: up to which event a log has come (which opens its run's window),
  * and up to which it need not come again ------------------------------------ */
