@@ -41,10 +41,10 @@ MASK(nested_messages, RECORDED, V14,
 MASK(command_messages, RECORDED, V14,
      "streaming.md 9 and 10, Command.update messages in messages mode",
      "JS 1.4 does not find them, Python does")
-MASK(cached_order, BOTH, V14 | V17 | PY,
+MASK(cached_order, BOTH, V14 | V17,
      "streaming.md 9, cached updates",
      "cached updates may stand before or after the start of their tasks")
-MASK(reload_order, BOTH, V14 | V17 | PY,
+MASK(reload_order, BOTH, V14 | V17,
      "streaming.md 9, order of next/tasks after reload",
      "as declared in JS, by name in Python")
 MASK(restored_starts, BOTH, V14 | V17,
@@ -73,7 +73,7 @@ MASK(checkpoint_tasks, RECORDED, V14 | V17,
 MASK(no_memory_state, RECORDED, V14 | V17,
      "engine.md 6.2",
      "JS names a place for the state of a graph that keeps none")
-MASK(exit_config, BOTH, V14 | V17 | PY,
+MASK(exit_config, BOTH, V14 | V17,
      "engine.md 4.6",
      "with durability exit JS shows no checkpoint_id while the run goes on, "
      "for a nested graph neither in checkpoint_map")
@@ -82,7 +82,7 @@ MASK(exit_config, BOTH, V14 | V17 | PY,
 MASK(task_interrupts, RECORDED, V14 | V17,
      "streaming.md 9, task start payload",
      "JS shows an empty list of interrupts when a task starts")
-MASK(task_integration, BOTH, V14 | V17 | PY,
+MASK(task_integration, BOTH, V14 | V17,
      "streaming.md 4, ls_integration",
      "JS's core adds ls_integration to the metadata of a run, Python's server "
      "does and its library does not")
@@ -99,7 +99,7 @@ MASK(interrupt_ids, RECORDED, V17,
 MASK(triggers, RECORDED, V14 | V17,
      "streaming.md 9, triggers",
      "JS names the trigger that fired first, Python all of the node")
-MASK(send_path, BOTH, V14 | V17 | PY,
+MASK(send_path, BOTH, V14 | V17,
      "streaming.md 9 and 10, Send path",
      "two elements or three, the third is false")
 
@@ -167,10 +167,6 @@ MASK(state_metadata, BOTH, V14 | V17 | PY,
 MASK(state_fields, RECORDED, V14 | V17,
      "engine.md 9",
      "Python has interrupts and a null parent_config; JS leaves them out")
-MASK(state_transient, BOTH, PY,
-     "engine.md 9, values",
-     "Python's get_state takes what finished tasks wrote for one step "
-     "(topic, ephemeral, any) away again")
 MASK(state_writes, BOTH, PY,
      "engine.md 1.3",
      "what an update and a run wrote under one task comes in the order of "

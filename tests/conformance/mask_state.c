@@ -42,21 +42,6 @@ void mask_state_metadata(struct mask *m, tree *results)
     mask_events(m, results, core_event_metadata);
 }
 
-/* Takes the keys that live for one step out of `values`. */
-static void drop_transient(const struct mask *m, tree *values)
-{
-    for (size_t g = 0; g < tree_count(m->graphs); g++) {
-        const tree *keys = tree_get(tree_at(m->graphs, g), "state");
-        for (size_t i = 0; i < tree_count(keys); i++) {
-            if (tree_is(keys->items[i], "topic") ||
-                tree_is(keys->items[i], "any") ||
-                tree_is(keys->items[i], "ephemeral")) {
-                tree_drop(values, keys->keys[i]);
-            }
-        }
-    }
-}
-
 static void sort_by_text(tree *list)
 {
     for (size_t i = 1; i < tree_count(list); i++) {
@@ -99,26 +84,6 @@ void mask_state_writes(struct mask *m, tree *results)
 {
     mask_states(m, results, sort_results);
     mask_events(m, results, sort_event_results);
-}
-
-static void durable_values(struct mask *m, tree *state)
-{
-    drop_transient(m, tree_get(state, "values"));
-}
-
-void mask_state_transient(struct mask *m, tree *results)
-{
-    for (size_t r = 0; r < tree_count(results); r++) {
-        tree *state = tree_take(tree_at(results, r), "state");
-        if (state != NULL) { /* as the only one, without the histories */
-            tree *one = tree_object(), *list = tree_list();
-            tree_set(one, "state", state);
-            tree_push(list, one);
-            mask_states(m, list, durable_values);
-            tree_set(tree_at(results, r), "state", tree_take(one, "state"));
-            tree_destroy(&list);
-        }
-    }
 }
 
 static void python_fields(struct mask *m, tree *state)

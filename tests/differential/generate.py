@@ -104,17 +104,18 @@ class Maker(Values):
     def sum_of(self, i):
         return {"a": i, "b": self.rng.randint(0, 9)}
 
-    def model(self, calls=False):
+    def model(self, calls, level):
         responses = [self.response(calls and i == 0) for i in range(self.rng.randint(1, 3))]
         if calls:
             responses.append(self.response(False))
         model = {"responses": responses}
-        if self.chance(0.2):
+        # of an answer that two graphs give at once as a whole only one is told
+        if level == "main" and self.chance(0.2):
             model["streaming"] = False
         return model
 
-    def ask(self, calls=False):
-        op = {"op": "llm", "model": self.model(calls), "as": "answer"}
+    def ask(self, calls=False, level="main"):
+        op = {"op": "llm", "model": self.model(calls, level), "as": "answer"}
         op["messages"] = {"$state": "messages"}
         if not calls and self.chance(0.3):
             op["messages"] = [{"type": "human", "content": "q", "id": "q1"}]
@@ -183,8 +184,7 @@ class Maker(Values):
             targets = list(outer.get("order", []))
             fields["goto"] = self.guard(self.pick(targets[-2:] or [END]), 9)
             sendable = [n for n in targets[-2:] if n in outer["sendable"]]
-            shared = graph.get("subgraph_checkpointer")  # by tasks of one step
-            if sendable and not shared and self.has("send", 0.3):
+            if sendable and not self.keeps(graph["level"]) and self.has("send", 0.3):
                 outer["sent"] = outer.get("sent", set()) | set(sendable)
                 sends = [{"node": n, "arg": self.argument(who)} for n in sendable]
                 fields["goto"] = [{"$send": s} for s in sends]
@@ -228,7 +228,7 @@ class Maker(Values):
         ops = self.ops_before(graph, who)
         plain = who in graph["sendable"]
         if not plain and self.has("models", 0.6) and "messages" in graph["state"]:
-            ops.append(self.ask())
+            ops.append(self.ask(level=graph["level"]))
         if self.has("custom", 0.4):
             ops.append(self.custom(who, 1))
         node = {"do": ops}
@@ -274,7 +274,7 @@ class Maker(Values):
                 if inner not in self.graphs:
                     self.graph(inner, inner)
                 nodes[who] = {"graph": inner}
-                if "subgraph_checkpointer" in self.graphs[inner]:
+                if self.keeps(inner):
                     graph["sendable"].discard(who)
                 self.decorate(graph, nodes[who], True)
         for who in names:
@@ -287,6 +287,11 @@ class Maker(Values):
             self.add_agent(graph, nodes)
         self.finish(graph, nodes, names)
         return graph
+
+    def keeps(self, name):
+        """Is there a memory in this graph that two tasks of a step would share?"""
+        inside = ("sub", "deep") if name == "sub" else (name,)
+        return any(self.graphs.get(n, {}).get("subgraph_checkpointer") for n in inside)
 
     def memory(self, graph):
         if self.has("own_memory", 0.7):

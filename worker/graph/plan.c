@@ -385,7 +385,19 @@ bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
     return fine;
 }
 
-/* ---- what readers without the graph see --------------------------------- */
+/* ---- what readers see --------------------------------------------------- */
+
+void graph_plan_settle(struct channels *c)
+{
+    for (uint32_t i = 0; i < c->graph->channel_count; i++) {
+        struct fault none = FAULT_INIT;
+        bool changed = false;
+        bool fine = !graph_channel_available(c, i) ||
+                    graph_channel_update(c, i, (struct channel_values){0},
+                                         &changed, &none);
+        must(fine); /* nothing was written */
+    }
+}
 
 leat_value *graph_plan_names(const struct tasks *t, bool all)
 {

@@ -45,6 +45,10 @@ MUST_USE bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
                                struct plan_writers writers, bool *updated,
                                struct fault *f);
 
+/* What a reader of the state sees of a step that is not done: what its tasks
+ * wrote for one step only is gone again. */
+void graph_plan_settle(struct channels *c);
+
 /* graph_checkpoint.view (engine.h): what readers see without the graph. The
  * last three may be NULL. */
 struct plan_view {

@@ -131,13 +131,19 @@ static void take_saved(struct loop *l, const struct graph_saved *saved)
     base_copy(l->prev_id, sizeof l->prev_id, saved->cp.parent_id);
 }
 
+static bool is_edited(const struct checkpoint *cp)
+{
+    return strcmp(cp->source, "update") == 0 ||
+           strcmp(cp->source, "fork") == 0;
+}
+
 /* What the apply behind the checkpoint changed: all that has its newest
- * version. An edit by hand is no step and leaves that unknown; of a run's
- * input only one task follows. */
+ * version. An edit by hand and a fork are no steps and leave that unknown; of
+ * a run's input only one task follows. */
 static void recall_updated(struct loop *l)
 {
     l->updated_known = graph_checkpoint_any_version(&l->cp) &&
-                       strcmp(l->cp.source, "update") != 0 &&
+                       !is_edited(&l->cp) &&
                        strcmp(l->cp.source, "input") != 0;
     for (uint32_t c = 0; c < l->graph->channel_count; c++) {
         l->updated[c] = l->updated_known &&
@@ -272,12 +278,6 @@ static bool apply_null_writes(struct loop *l, bool *any)
 static bool time_travels(const struct loop *l, bool command_resumes)
 {
     return l->explicit_id && !command_resumes;
-}
-
-static bool is_edited(const struct checkpoint *cp)
-{
-    return strcmp(cp->source, "update") == 0 ||
-           strcmp(cp->source, "fork") == 0;
 }
 
 /* What nested graphs are to have had before: the checkpoint itself, for an

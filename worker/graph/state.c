@@ -209,6 +209,9 @@ static bool apply_finished(struct snapshot *s, struct fault *f)
     bool ok = n == 0 ||
               graph_plan_apply(&s->l->channels, &s->l->cp,
                                (struct plan_writers){writers, n}, NULL, f);
+    if (ok && n > 0) {
+        graph_plan_settle(&s->l->channels);
+    }
     free(writers);
     return ok;
 }

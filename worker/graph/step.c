@@ -269,6 +269,19 @@ static bool keeps_at_exit(const struct loop *l)
                           l->graph->memory == LEAT_MEMORY_OWN);
 }
 
+/* Keeps the state as get_state would show it. */
+static bool save_finished(struct loop *l, const struct channels *applied)
+{
+    struct channels settled;
+    graph_channels_copy(&settled, applied);
+    graph_plan_settle(&settled);
+    leat_value *v = graph_channels_read(&settled, &l->graph->state);
+    bool kept = graph_save_view(l, v);
+    leat_drop(v);
+    graph_channels_fini(&settled);
+    return kept;
+}
+
 /* What finished siblings wrote is in the state that readers see, though no
  * checkpoint has it yet; where they contradict each other an interrupted run
  * fails. Tells whether the output changed. */
@@ -286,12 +299,7 @@ static bool show_finished(struct loop *l)
         l->end = LOOP_FAILED;
         graph_fault_move(&l->fault, &refused);
     }
-    if (fine) {
-        leat_value *v = graph_channels_read(&channels, &l->graph->state);
-        bool kept = graph_save_view(l, v);
-        leat_drop(v);
-        fine = kept;
-    }
+    fine = fine && save_finished(l, &channels);
     if (fine && l->end == LOOP_INTERRUPTED) {
         graph_channels_fini(&l->channels);
         l->channels = channels;
