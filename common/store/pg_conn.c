@@ -154,6 +154,13 @@ static void note_failure(struct pg_conn *c, const struct sent *s,
 /* ---- opening --------------------------------------------------------------
  */
 
+/* What a server says to people, where libpq would print it. */
+static void on_notice(void *arg, const char *text)
+{
+    (void)arg;
+    log_debug("postgresql.notice", "text=%s", LOG_Q(text));
+}
+
 static PGconn *connect_to(const char *url)
 {
     /* Those of the URL come last and win. A server that has vanished is
@@ -225,6 +232,7 @@ struct pg_conn *store_pg_conn_open(const struct sql_conf *conf, struct err *err)
     c->magic = PG_CONN_MAGIC;
     c->pg = connect_to(conf->url);
     must(c->pg != NULL);
+    (void)PQsetNoticeProcessor(c->pg, on_notice, NULL);
     bool ok = PQstatus(c->pg) == CONNECTION_OK;
     if (!ok) {
         char text[256];

@@ -29,6 +29,7 @@ STORES = os.environ.get("LEAT_TEST_STORES", BUILT).split(",")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sqlite: about the embedded store only")
+    config.addinivalue_line("markers", "postgresql: about that server only")
 
 
 def later():
@@ -56,8 +57,11 @@ def pytest_collection_modifyitems(items):
 def pytest_generate_tests(metafunc):
     """Smoke tests run on every store, the others on the first."""
     if "store_kind" in metafunc.fixturenames:
-        smoke = any(m.name == "smoke" for m in metafunc.definition.iter_markers())
-        metafunc.parametrize("store_kind", STORES if smoke else STORES[:1], scope="module")
+        marks = {m.name for m in metafunc.definition.iter_markers()}
+        kinds = STORES if marks & {"smoke", "postgresql"} else STORES[:1]
+        if "postgresql" in marks:
+            kinds = [k for k in kinds if k == "postgresql"]
+        metafunc.parametrize("store_kind", kinds, scope="module")
 
 
 @pytest.hookimpl(hookwrapper=True)
