@@ -908,6 +908,20 @@ struct store_spaces_query {
 MUST_USE bool store_items_spaces(store_t *s, const struct store_spaces_query *q,
                                  leat_value **spaces, struct err *err);
 
+/* ---- invariants --------------------------------------------------------- */
+
+struct store_fault {
+    const char *rule; /* what should hold, in words */
+    uint64_t count;   /* how often it does not; counted up to 1,000 */
+    struct id example; /* a thread or run of which it does not; may be nil */
+};
+/*
+ * Whether what must always hold does: *n is 0, or the rules that are broken;
+ * free(*list). For tests and doctors: it reads all of the database.
+ */
+MUST_USE bool store_check(store_t *s, struct store_fault **list, size_t *n,
+                          struct err *err);
+
 /* ---- tests and development ---------------------------------------------- */
 
 enum {
