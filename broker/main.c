@@ -81,6 +81,19 @@ static int serve(const conf_t *conf)
     return exit_code;
 }
 
+static bool set_thread_ttl(struct broker *b, struct err *err)
+{
+    const conf_t *c = b->env.conf;
+    struct store_ttl ttl = {.ttl_us = conf_ms(c, CONF_THREAD_TTL) * 1000};
+    if (ttl.ttl_us > 0) {
+        must(base_copy(ttl.strategy, sizeof(ttl.strategy),
+                       conf_is(c, CONF_THREAD_TTL_STRATEGY, "keep_latest")
+                           ? "keep_latest"
+                           : "delete"));
+    }
+    return store_threads_default_ttl(b->store, &ttl, err);
+}
+
 /* The store, migrated; its lock; the epoch; what was open. False without an
  * error: asked to stop while standing by. */
 static bool take_over(struct broker *b, struct err *err)
@@ -88,6 +101,7 @@ static bool take_over(struct broker *b, struct err *err)
     b->store = brk_store_open(&b->env, err);
     return b->store != NULL && wait_for_lock(b, err) &&
            store_epoch_raise(b->store, &b->env.epoch, err) &&
+           set_thread_ttl(b, err) &&
            store_runs_load_open(b->store, &b->open.rows, &b->open.n, err);
 }
 

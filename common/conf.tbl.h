@@ -125,6 +125,19 @@ CONF(UNCONFIRMED_BYTES, "unconfirmed-bytes", "LEAT_UNCONFIRMED_BYTES", BYTES,
 CONF(FRAME_BYTES, "frame-bytes", "LEAT_FRAME_BYTES", BYTES, "320MiB", 65536,
      CONF_GIB(2), PROC_SERVERS, 0, "Largest message between the programs.")
 
+/* Threads */
+CONF(THREAD_TTL, "thread-ttl", "LEAT_THREAD_TTL", DURATION, "0s", CONF_MS(0),
+     CONF_HOUR(24 * 36500), PROC_BROKER, 0,
+     "How long a thread lives that is made without a ttl; 0: for ever.")
+CONF(THREAD_TTL_STRATEGY, "thread-ttl-strategy", "LEAT_THREAD_TTL_STRATEGY",
+     ENUM, "delete", 0, 0, PROC_BROKER, 0,
+     "delete|keep_latest: what is done with it at the end of --thread-ttl.")
+CONF(THREAD_SWEEP, "thread-sweep", "LEAT_THREAD_SWEEP", DURATION, "5m",
+     CONF_MS(1), CONF_HOUR(24), PROC_GATEWAY, 0,
+     "Pause between looks for threads whose end has come.")
+CONF(THREAD_SWEEP_LIMIT, "thread-sweep-limit", "LEAT_THREAD_SWEEP_LIMIT", INT,
+     "1000", 1, 1000000, PROC_GATEWAY, 0, "Threads that end in one look.")
+
 /* Items */
 CONF(ITEM_TTL, "item-ttl", "LEAT_ITEM_TTL", DURATION, "0s", CONF_MS(0),
      CONF_HOUR(24 * 36500), PROC_SERVERS, 0,

@@ -23,8 +23,9 @@ struct gw_app {
     hub_t *hub;
     struct gw_stores *stores;
     struct gw_clerk *clerk;
-    struct gw_crons *crons; /* these two: from ready to the end */
+    struct gw_crons *crons; /* these three: from ready to the end */
     struct gw_hook *hook;
+    struct gw_sweep *sweep;
     struct gw_auth *auth;
     atomic_bool draining;
     atomic_int kept_threads; /* HTTP threads that serve a stream themselves */

@@ -19,6 +19,7 @@
 #include "gateway/hook.h"
 #include "gateway/server.h"
 #include "gateway/stores.h"
+#include "gateway/sweep.h"
 
 /* Many short-lived threads' heaps would each keep their own free memory. */
 #define ARENAS 2
@@ -72,6 +73,7 @@ static void stop(struct gw_app *app, gw_server_t **server)
     if (app->hub != NULL) {
         gw_hub_drain(app->hub);
     }
+    gw_sweep_stop(&app->sweep);
     gw_crons_stop(&app->crons);
     gw_hook_stop(&app->hook);
     gw_server_destroy(server);
@@ -105,6 +107,7 @@ static void serve(struct gw_app *app, const gw_server_t *server)
         proc_ready(addr);
         app->crons = gw_crons_start(app);
         app->hook = start_hook(app, server);
+        app->sweep = gw_sweep_start(app);
         wait_for_term();
     }
     log_info("gateway.draining", "");

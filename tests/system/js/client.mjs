@@ -82,6 +82,86 @@ report("assistants", async () => {
   assert.equal(await status(client.assistants.get(made.assistant_id)), 404);
 });
 
+report("every method of assistants", async () => {
+  const metadata = { mark: crypto.randomUUID() };
+  const made = await client.assistants.create({ graphId: "agent", config: { tags: ["t"] },
+    context: { k: 1 }, metadata, assistantId: crypto.randomUUID(), ifExists: "raise",
+    name: "First of All", description: "about" });
+  const { created_at, updated_at, ...rest } = made;
+  assert.deepEqual(rest, { assistant_id: made.assistant_id, graph_id: "agent",
+    config: { tags: ["t"] }, context: { k: 1 }, metadata, version: 1, name: "First of All",
+    description: "about" });
+  const id = made.assistant_id;
+  assert.deepEqual(await client.assistants.get(id), made);
+  assert.equal(await status(client.assistants.create({ graphId: "agent", assistantId: id })), 409);
+  assert.deepEqual(await client.assistants.create({ graphId: "agent", assistantId: id,
+    ifExists: "do_nothing" }), made);
+  const second = await client.assistants.update(id, { graphId: "agent", metadata: { b: 2 } });
+  assert.deepEqual(second.metadata, { ...metadata, b: 2 });
+  const versions = await client.assistants.getVersions(id, { limit: 5, offset: 0 });
+  assert.deepEqual(versions.map((v) => v.version), [2, 1]);
+  assert.deepEqual(await client.assistants.getVersions(id, { metadata: { b: 2 } }),
+    versions.slice(0, 1));
+  const back = await client.assistants.setLatest(id, 1);
+  assert.deepEqual({ ...back, updated_at }, made);
+  const query = { metadata, graphId: "agent", name: "first" };
+  assert.deepEqual(await client.assistants.search({ ...query, select: ["version"],
+    sortBy: "name", sortOrder: "asc" }), [{ version: 1 }]);
+  assert.equal(await client.assistants.count(query), 1);
+  const drawn = await client.assistants.getGraph("weather", { xray: true });
+  assert.ok(drawn.nodes.length > (await client.assistants.getGraph("weather")).nodes.length);
+  const inner = await client.assistants.getSubgraphs("weather", { recurse: true });
+  const [name] = Object.keys(inner);
+  assert.deepEqual(await client.assistants.getSubgraphs("weather", { namespace: name }),
+    { [name]: inner[name] });
+  assert.equal((await client.assistants.getSchemas(id)).graph_id, "agent");
+  await client.assistants.delete(id, { deleteThreads: true });
+  assert.equal(await client.assistants.count(query), 0);
+});
+
+report("every method of threads", async () => {
+  const mark = crypto.randomUUID();
+  const made = await client.threads.create({ metadata: { mark }, threadId: crypto.randomUUID(),
+    ifExists: "raise", graphId: "chain10", ttl: 60,
+    supersteps: [{ updates: [{ values: { x: 1 }, asNode: "__start__" }] }] });
+  const id = made.thread_id;
+  assert.deepEqual([made.status, made.values, made.metadata],
+    ["idle", { x: 1 }, { mark, graph_id: "chain10" }]);
+  const shown = await client.threads.get(id, { include: ["ttl"] });
+  assert.equal(shown.ttl.ttl_minutes, 60);
+  const { ttl, ...bare } = shown;
+  assert.deepEqual(bare, await client.threads.get(id));
+  assert.deepEqual((await client.threads.update(id, { metadata: { n: 1 } })).metadata,
+    { ...made.metadata, n: 1 });
+  assert.equal(await client.threads.update(id, { metadata: { n: 2 }, returnMinimal: true }) ?? null,
+    null);
+  await client.threads.patchState(id, { p: 1 });
+  await client.runs.wait(id, "chain10", { input: { x: 0 } });
+  const history = await client.threads.getHistory(id, { limit: 100 });
+  assert.deepEqual(await client.threads.getState(id), history[0]);
+  const at = history[4].checkpoint;
+  assert.deepEqual(await client.threads.getState(id, at, { subgraphs: true }), history[4]);
+  assert.deepEqual(await client.threads.getState(id, at.checkpoint_id), history[4]);
+  assert.deepEqual(await client.threads.getHistory(id, { limit: 2, metadata: { source: "loop" },
+    before: { configurable: { checkpoint_id: at.checkpoint_id } },
+    checkpoint: { checkpoint_ns: "" } }), history.slice(5, 7));
+  const forked = await client.threads.updateState(id, { values: { x: 100 }, asNode: "n7",
+    checkpointId: at.checkpoint_id });
+  assert.deepEqual(Object.keys(forked), ["checkpoint"]);
+  const found = await client.threads.search({ metadata: { mark, p: 1 }, values: { x: 100 },
+    ids: [id], status: "idle", limit: 1, offset: 0, sortBy: "updated_at", sortOrder: "asc",
+    select: ["thread_id"], extract: { x: "values.x" } });
+  assert.deepEqual(found, [{ thread_id: id, extracted: { x: 100 } }]);
+  const copy = await client.threads.copy(id);
+  assert.deepEqual(copy.values, { x: 100 });
+  assert.equal(await client.threads.count({ metadata: { mark }, values: { x: 100 } }), 2);
+  assert.deepEqual(await client.threads.prune([copy.thread_id], { strategy: "keep_latest" }),
+    { pruned_count: 1 });
+  assert.equal((await client.threads.getHistory(copy.thread_id)).length, 1);
+  assert.deepEqual(await client.threads.prune([copy.thread_id, id]), { pruned_count: 2 });
+  assert.equal(await status(client.threads.get(id)), 404);
+});
+
 report("store", async () => {
   await client.store.putItem(["js", "space"], "k", { v: [1, { w: null }] });
   const item = await client.store.getItem(["js", "space"], "k");
