@@ -97,6 +97,22 @@ static void on_existed(struct brk_core *core, struct brk_run *run,
     brk_finish_remove(core, run);
 }
 
+static void answer_delete(struct brk_core *core, const struct brk_op *op,
+                          const struct brk_lane_asker *asker)
+{
+    struct link_in in = {.from = asker->to};
+    in.head.tag = asker->tag;
+    in.head.thread = op->thread;
+    if (op->err.code != ERR_NONE) {
+        brk_core_refuse(core, &in, &op->err);
+        return;
+    }
+    struct wire_head head = brk_core_head(core, WIRE_DONE, NULL);
+    head.tag = asker->tag;
+    head.thread = op->thread;
+    brk_core_to_gateway(core, &asker->to, &head, NULL);
+}
+
 static void on_delete(struct brk_core *core, const struct brk_op *op)
 {
     struct brk_lane *lane = idmap_get(&core->lanes, &op->thread);
@@ -104,16 +120,8 @@ static void on_delete(struct brk_core *core, const struct brk_op *op)
         return; /* of a temporary thread: nobody waits for it */
     }
     must(lane->count == 0);
-    struct link_in in = {.from = lane->delete_to};
-    in.head.tag = lane->delete_tag;
-    in.head.thread = lane->thread;
-    if (op->err.code != ERR_NONE) {
-        brk_core_refuse(core, &in, &op->err);
-    } else {
-        struct wire_head head = brk_core_head(core, WIRE_DONE, NULL);
-        head.tag = lane->delete_tag;
-        head.thread = lane->thread;
-        brk_core_to_gateway(core, &in.from, &head, NULL);
+    for (size_t i = 0; i < lane->asker_count; i++) {
+        answer_delete(core, op, &lane->askers[i]);
     }
     brk_lane_destroy(&core->lanes, &lane);
 }

@@ -66,6 +66,7 @@ void brk_core_destroy(struct brk_core **p)
     at = 0;
     struct brk_lane *lane;
     while ((lane = idmap_next(&core->lanes, &at)) != NULL) {
+        free(lane->askers);
         free(lane);
     }
     at = 0;

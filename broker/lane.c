@@ -37,8 +37,29 @@ void brk_lane_destroy(struct idmap *lanes, struct brk_lane **p)
     must(lane->count == 0);
     (void)idmap_take(lanes, &lane->thread);
     lane->magic = 0;
+    free(lane->askers);
     free(lane);
     *p = NULL;
+}
+
+bool brk_lane_ask_deleted(struct brk_lane *lane,
+                          const struct brk_lane_asker *asker, struct err *err)
+{
+    check_magic(lane, BRK_LANE_MAGIC);
+    must(lane->deleting);
+    for (size_t i = 0; i < lane->asker_count; i++) {
+        const struct brk_lane_asker *a = &lane->askers[i];
+        if (a->tag == asker->tag && link_route_eq(&a->to, &asker->to)) {
+            return true;
+        }
+    }
+    if (lane->asker_count == BRK_LANE_ASKERS_MAX) {
+        return err_set(err, ERR_LIMIT, "The thread is being deleted.");
+    }
+    lane->askers = base_realloc(lane->askers, (lane->asker_count + 1) *
+                                                  sizeof *lane->askers);
+    lane->askers[lane->asker_count++] = *asker;
+    return true;
 }
 
 bool brk_lane_admit(const struct brk_lane *lane, enum brk_strategy strategy,

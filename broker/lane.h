@@ -24,9 +24,21 @@ struct brk_lane {
     uint64_t last_ms; /* highest event id half known to be used */
     bool deleting;    /* the thread goes once its runs have stopped */
     bool delete_sent; /* the ledger has been told so */
-    struct link_route delete_to; /* who asked for that */
-    uint32_t delete_tag;
+    struct brk_lane_asker *askers; /* who wants to know that it is gone */
+    size_t asker_count;
 };
+
+struct brk_lane_asker {
+    struct link_route to;
+    uint32_t tag;
+};
+#define BRK_LANE_ASKERS_MAX 4096
+
+/* One more who is told when the thread is deleted; a repeat counts once.
+ * ERR_LIMIT when there are too many. */
+MUST_USE bool brk_lane_ask_deleted(struct brk_lane *lane,
+                                   const struct brk_lane_asker *asker,
+                                   struct err *err);
 
 /* The thread's lane, made if there is none. */
 struct brk_lane *brk_lane_require(struct idmap *lanes, const struct id *thread);

@@ -336,8 +336,11 @@ void brk_submit_on_delete(struct brk_core *core, const struct link_in *in)
     }
     lane = brk_lane_require(&core->lanes, &in->head.thread);
     lane->deleting = true;
-    lane->delete_to = in->from;
-    lane->delete_tag = in->head.tag;
+    const struct brk_lane_asker asker = {in->from, in->head.tag};
+    if (!brk_lane_ask_deleted(lane, &asker, &err)) {
+        brk_core_refuse(core, in, &err);
+        return;
+    }
     struct brk_run *run = lane->first;
     while (run != NULL) {
         struct brk_run *next = run->lane_next;
