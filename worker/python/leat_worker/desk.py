@@ -56,6 +56,7 @@ class Desk:
         self.graphs = []
         self.jobs = {}         # key -> Job
         self.boxes = {}        # (run, attempt) -> Outbox, until all is durable
+        self.unsent = {}       # key -> Outbox with something new
         self.keys = 0
         self.calls = {}        # tag of a `do` -> head of the CALL
         self.epoch = self.relay_epoch = 0
@@ -318,9 +319,15 @@ class Desk:
         self.events += count
         if job.stop != "fenced":
             job.outbox.put(count, body)
-            self.flush(job.outbox)
+            self.unsent[key] = job.outbox
+
+    def flush_unsent(self):
+        for box in self.unsent.values():
+            self.flush(box)
+        self.unsent.clear()
 
     def end(self, key):
+        self.flush_unsent()
         job = self.jobs.get(key)
         if job is None or job.ended:
             return None
@@ -504,6 +511,7 @@ class Desk:
             return
         for message in messages:
             self.on_child(message)
+        self.flush_unsent()
         if child.ready is False and time.monotonic() - self.started > START_SECONDS:
             log.error("graphs.slow", seconds=START_SECONDS)
 

@@ -65,6 +65,7 @@ class Emitter:
         self.modes = {MODES[m] for m in asked if m in MODES} | {"updates"}
         self._interrupts = not self.asked & {"updates", "values"}
         self._legacy = "messages" in self.asked
+        self.only_tuples = "messages-tuple" in self.asked and not self._legacy
         self._messages = {}  # id -> the sum of its chunks; None: complete
 
     def on_chunk(self, ns, mode, chunk):

@@ -5,11 +5,15 @@ are durable. Knows no sockets."""
 import collections
 
 
+BATCH_EVENTS, BATCH_BYTES = 512, 128 << 10
+
+
 class Batch:
-    __slots__ = ("seq", "count", "body")
+    __slots__ = ("seq", "count", "body", "lent")
 
     def __init__(self, seq, count, body):
         self.seq, self.count, self.body = seq, count, body
+        self.lent = False  # it was sent once: nothing is added
 
     @property
     def last(self):
@@ -34,7 +38,14 @@ class Outbox:
         return self.next - 1
 
     def put(self, count, body):
-        self._kept.append(Batch(self.next, count, body))
+        """What waits to be sent for the first time goes together."""
+        last = self._kept[-1] if self._kept else None
+        if (last is not None and self._unsent < len(self._kept) and not last.lent
+                and last.count + count <= BATCH_EVENTS and len(last.body) < BATCH_BYTES):
+            last.count += count
+            last.body += body
+        else:
+            self._kept.append(Batch(self.next, count, body))
         self.next += count
         self.bytes += len(body)
 
@@ -47,6 +58,7 @@ class Outbox:
         return batch if fits else None
 
     def sent(self):
+        self._kept[self._unsent].lent = True
         self._unsent += 1
 
     def may_emit(self):

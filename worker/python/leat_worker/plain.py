@@ -51,8 +51,16 @@ TAGS = {kind: MESSAGE for kind in WHOLE.values()} | {kind: CHUNK for kind in CHU
 
 
 # --- shown --------------------------------------------------------------------
+def fields_of(message):
+    """A message of one of TAGS' types, as its model_dump() has it."""
+    extra = message.__pydantic_extra__
+    return {**message.__dict__, **extra} if extra else message.__dict__
+
+
 def show(obj):
     """What stands for an object that is no plain value."""
+    if type(obj) in TAGS:
+        return fields_of(obj)
     if isinstance(obj, type):
         return repr(obj)
     if isinstance(obj, Overwrite):
@@ -145,7 +153,7 @@ class Codec:
             return repr(obj)
         tag = TAGS.get(type(obj))
         if tag is not None:
-            return self._tagged(tag, obj.model_dump())
+            return self._tagged(tag, fields_of(obj))
         if type(obj) is Send and getattr(obj, "timeout", None) is None:
             return self._tagged(SEND, {"node": obj.node, "arg": obj.arg})
         return self._typed(obj)

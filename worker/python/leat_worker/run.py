@@ -56,10 +56,15 @@ def config_of(job, limit):
     return config
 
 
-def durability_of(kwargs):
-    if kwargs.get("durability"):
-        return kwargs["durability"]
-    return "exit" if kwargs.get("checkpoint_during") is False else "async"
+def durability_of(job, asked):
+    """Of a run that is not stored nobody can read a checkpoint, unless it asks
+    to be told of each: those between are not made."""
+    if job.kwargs.get("durability"):
+        return job.kwargs["durability"]
+    if job.kwargs.get("checkpoint_during") is False:
+        return "exit"
+    unseen = not job.stored and not {"checkpoints", "debug"} & set(asked)
+    return "exit" if unseen else "async"
 
 
 class Job:
@@ -89,6 +94,7 @@ class Run:
         self.emitter = emit.Emitter(job.kwargs.get("stream_mode") or ["values"])
         self.config = config_of(job, host.recursion_limit)
         self.graph = None
+        self.told = None, b""  # the metadata of the message before, and its bytes
 
     async def execute(self):
         """Gives the body of RUN_DONE; raises Stopped when there is none."""
@@ -139,7 +145,7 @@ class Run:
         if kwargs.get("context") is not None:
             options["context"] = kwargs["context"]
         if not isinstance(self.graph, RemoteGraph):
-            options["durability"] = durability_of(kwargs)
+            options["durability"] = durability_of(self.job, asked)
         if "events" in asked:
             await self.through_events(data, options)
         else:
@@ -179,14 +185,28 @@ class Run:
 
     async def on_chunk(self, chunk, subgraphs):
         ns, mode, payload = chunk if subgraphs else ((), *chunk)
+        if mode == "messages" and self.emitter.only_tuples:
+            await self.put_packed("messages", "|".join(ns), self.pack_message(*payload))
+            return
         if self.job.stored and isinstance(payload, dict) and payload.get(INTERRUPT):
             await saver.settle()
             await self.host.flush(self.job.key)
         for event in self.emitter.on_chunk(ns, mode, payload):
             await self.put(*event)
 
+    def pack_message(self, message, metadata):
+        """All chunks of one answer have the same metadata: packed once."""
+        if self.told[0] is not metadata:
+            self.told = metadata, plain.pack(metadata)
+        return b"\x92" + plain.pack(message) + self.told[1]
+
     async def put(self, name, ns, payload):
-        await self.host.put(self.job.key, wire.event(name, ns, plain.pack(payload)))
+        await self.put_packed(name, ns, plain.pack(payload))
+
+    async def put_packed(self, name, ns, payload):
+        event = wire.event(name, ns, payload)
+        while not self.host.put(self.job.key, event):
+            await self.host.room(self.job.key)
 
     # --- the end ------------------------------------------------------------------------
     async def finish(self, error, cancelled):

@@ -16,7 +16,7 @@ from .items import Items
 from .run import Job, Run, Stopped
 
 # Events wait so long for others to come with them.
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.002
 PR_SET_PDEATHSIG = 1
 
 
@@ -29,6 +29,7 @@ class Client:
         self._reader = pipe.Reader()
         self._out = bytearray()
         self._due = self._writing = False
+        self._events = {}   # key -> [count, bytes], not yet in _out
         self._tag = 0
         self._calls = {}    # tag -> (key, future)
         self._failed = {}   # key -> the first failure of a call nobody waited for
@@ -41,18 +42,29 @@ class Client:
 
     # --- out ------------------------------------------------------------------------
     def say(self, *message):
+        self._gather()
         self._out += pipe.pack(*message)
         self.flush()
 
-    def say_soon(self, *message):
+    def put_event(self, key, event):
         """With what else comes within a moment."""
-        self._out += pipe.pack(*message)
+        gathered = self._events.get(key)
+        if gathered is None:
+            self._events[key] = gathered = [0, bytearray()]
+        gathered[0] += 1
+        gathered[1] += event
         if not self._due:
             self._due = True
             self.loop.call_later(GATHER_SECONDS, self.flush)
 
+    def _gather(self):
+        for key, (count, body) in self._events.items():
+            self._out += pipe.pack("events", key, count, bytes(body))
+        self._events.clear()
+
     def flush(self):
         self._due = False
+        self._gather()
         while self._out:
             try:
                 n = self._socket.send(self._out)
@@ -241,13 +253,20 @@ class Host:
                 room[2].set_result(None)
 
     # --- runs -------------------------------------------------------------------------
-    async def put(self, key, event):
+    def put(self, key, event):
+        """False: there is no room, and nothing was put."""
+        room = self._room[key]
+        if room[0] >= room[1]:
+            return False
+        room[0] += 1
+        self.client.put_event(key, event)
+        return True
+
+    async def room(self, key):
         room = self._room[key]
         while room[0] >= room[1]:
             room[2] = self.client.loop.create_future()
             await room[2]
-        room[0] += 1
-        self.client.say_soon("events", key, 1, event)
 
     async def flush(self, key):
         await self.client.settled(key)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Heads, bodies and numbers of docs/protocol.md, as far as a worker needs them."""
 
+import functools
 import struct
 import typing
 import uuid
@@ -77,9 +78,14 @@ def unpack_map(data):
     return body
 
 
+@functools.lru_cache(1024)
+def event_head(name, ns):
+    return b"\x93" + ormsgpack.packb(name) + ormsgpack.packb(ns)
+
+
 def event(name, ns, payload):
     """One event of an EVENTS body; `payload` is packed already."""
-    return b"\x93" + ormsgpack.packb(name) + ormsgpack.packb(ns) + payload
+    return event_head(name, ns) + payload
 
 
 def id_text(raw):
