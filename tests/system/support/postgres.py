@@ -26,7 +26,8 @@ class Server:
     """Stopped with stop(), which removes all of it. initdb refuses root, so
     root becomes postgres, who could not enter pytest's folders."""
 
-    def __init__(self):
+    def __init__(self, fsync=False):
+        self.fsync = "on" if fsync else "off"
         self.bin = _programs()
         self.port = free_range(1)
         self.count = 0
@@ -46,7 +47,7 @@ class Server:
         """Also after kill(), on the same port with the same data."""
         self.process = subprocess.Popen(
             [self.bin / "postgres", "-D", self.data, "-p", str(self.port), "-k", "",
-             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off"],
+             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", f"fsync={self.fsync}"],
             user=self.user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self._answers, "PostgreSQL answering", 30, pause=0.1)
 
