@@ -5,7 +5,13 @@
  *
  *   START -> agent -> (tool -> agent | checkSharedState | END)
  */
-#include "fake.h"
+#include <leat/graph.h>
+
+/* Answers by turns, one piece for each character. */
+static const struct leat_fake_reply replies[] = {{.text = "begin"},
+                                                 {.text = "end"}};
+static const struct leat_fake model = {
+    .replies = replies, .count = 2, .chunk = 1};
 
 static const char *const shared[] = {"sharedState", "data", NULL};
 static const char *const inputted[] = {"inputtedState", "data", NULL};
@@ -51,8 +57,10 @@ static leat_value *agent(leat_context *ctx, leat_view state)
         return NULL;
     }
     leat_view messages = leat_get(state, "messages");
-    leat_value *reply =
-        fake_answer(ctx, messages, fake_pick(messages, "begin", "end"));
+    leat_value *reply = leat_fake_answer(ctx, &model, messages);
+    if (reply == NULL) {
+        return NULL;
+    }
     leat_view user = leat_get(leat_configurable(ctx), "user_id");
     if (!leat_true(leat_get(state, "sharedStateFromStoreConfig")) &&
         !leat_item_put(ctx, shared, "user_id",

@@ -3,7 +3,14 @@
  * agent_simple.c: an agent that hands its last message to a tool with a send,
  * and answers at once when a request header reached its configuration.
  */
-#include "fake.h"
+#include <leat/graph.h>
+#include <string.h>
+
+/* The second answer ends in a line separator: clients must not split it. */
+static const struct leat_fake_reply replies[] = {{.text = "begin"},
+                                                 {.text = "end\u2028"}};
+static const struct leat_fake model = {
+    .replies = replies, .count = 2, .chunk = 1};
 
 static leat_value *header_answer(leat_view header)
 {
@@ -47,9 +54,8 @@ static leat_value *agent(leat_context *ctx, leat_view state)
     if (!remember(ctx, leat_at(messages, -1))) {
         return NULL;
     }
-    /* The second answer ends in a line separator: clients must not split it. */
-    const char *text = fake_pick(messages, "begin", "end\u2028");
-    return leat_pack("{s:[V]}", "messages", fake_answer(ctx, messages, text));
+    leat_value *reply = leat_fake_answer(ctx, &model, messages);
+    return reply == NULL ? NULL : leat_pack("{s:[V]}", "messages", reply);
 }
 
 static leat_value *tool(leat_context *ctx, leat_view message)
