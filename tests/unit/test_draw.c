@@ -91,6 +91,48 @@ TEST(draw_edges_of_each_depth)
                     "a>__end__? b:child:one>b:child:two ");
 }
 
+/* An agent goes back to where it began: no node is its only beginning. */
+static void build_loop(leat_graph *g, leat_view config)
+{
+    static const char *const targets[] = {"tools", LEAT_END, NULL};
+    (void)config;
+    leat_add_channel(g, "n", LEAT_SUM);
+    leat_add_node(g, "agent", node);
+    leat_add_node(g, "tools", node);
+    leat_add_edge(g, LEAT_START, "agent");
+    leat_add_branch(g, "agent", route, targets);
+    leat_add_edge(g, "tools", "agent");
+}
+
+static void build_around_loop(leat_graph *g, leat_view config)
+{
+    (void)config;
+    leat_add_channel(g, "n", LEAT_SUM);
+    leat_add_node(g, "before", node);
+    leat_add_subgraph(g, "helper", build_loop);
+    leat_add_edge(g, LEAT_START, "before");
+    leat_add_edge(g, "before", "helper");
+}
+
+TEST(draw_keeps_ends_that_are_no_node)
+{
+    struct rig r;
+    rig_init(&r, build_around_loop, 0);
+    leat_value *v = graph_draw(r.graph, 1);
+    EXPECT_STR(edges(v),
+               "__start__>before before>helper:__start__ "
+               "helper:__end__>__end__ helper:__start__>helper:agent "
+               "helper:tools>helper:agent helper:agent>helper:tools? "
+               "helper:agent>helper:__end__? ");
+    leat_value *nodes = leat_value_of(leat_get(leat_view_of(v), "nodes"));
+    EXPECT_HAS(rig_json(nodes), "{\"id\":\"helper:__start__\",\"type\":"
+                                "\"schema\",\"data\":\"helper:__start__\"}");
+    EXPECT_HAS(rig_json(nodes), "\"id\":\"helper:__end__\"");
+    leat_drop(nodes);
+    leat_drop(v);
+    rig_fini(&r);
+}
+
 TEST(draw_nodes)
 {
     struct rig r;

@@ -630,3 +630,41 @@ TEST(step_deferred_node_runs_last)
     EXPECT_STR(rig_output(&r), "{\"log\":[\"a\",\"a2\",\"late\"]}");
     rig_fini(&r);
 }
+
+static leat_value *node_steps(leat_context *ctx, leat_view state)
+{
+    EXPECT_EQ(leat_int(leat_get(state, "left"), -1),
+              leat_remaining_steps(ctx));
+    return leat_pack("{s:[v, v]}", "log", leat_get(state, "left"),
+                     leat_get(state, "last"));
+}
+
+static leat_value *while_steps(leat_context *ctx, leat_view state)
+{
+    (void)ctx;
+    bool last = leat_bool(leat_get(state, "last"), false);
+    return leat_new_string(last ? LEAT_END : "a");
+}
+
+static void build_steps(leat_graph *g, leat_view config)
+{
+    static const char *const targets[] = {"a", LEAT_END, NULL};
+    (void)config;
+    add_log(g);
+    leat_add_channel(g, "left", LEAT_REMAINING_STEPS);
+    leat_add_channel(g, "last", LEAT_IS_LAST_STEP);
+    leat_add_node(g, "a", node_steps);
+    leat_add_edge(g, LEAT_START, "a");
+    leat_add_branch(g, "a", while_steps, targets);
+}
+
+TEST(step_shows_the_steps_that_are_left)
+{
+    struct rig r;
+    rig_init(&r, build_steps, 0);
+    r.req.recursion_limit = 3;
+    rig_run(&r, "{\"log\":[],\"left\":99}"); /* not to be written */
+    EXPECT_EQ(r.result.status, GRAPH_DONE);
+    EXPECT_STR(rig_output(&r), "{\"log\":[2,false,1,true]}");
+    rig_fini(&r);
+}

@@ -2,7 +2,8 @@
 /*
  * graph/draw.c: a graph as nodes and edges for people to look at (engine.h).
  * A nested graph is one node, or its own nodes in its place: then edges lead
- * to where it begins and come from where it ends.
+ * to where it begins and come from where it ends. Where that is not one node
+ * its start or end is drawn, as Python does.
  */
 #include "worker/graph/fields.h"
 #include "worker/graph/graph.h"
@@ -17,6 +18,7 @@ struct place {
     const struct place *outer; /* NULL: the graph itself */
     const struct graph_node *node; /* in outer */
     unsigned depth;            /* nested graphs still to be opened */
+    bool keeps_start, keeps_end; /* drawn, in an opened graph */
 };
 
 /* One edge as it is declared; a node NULL is the end. */
@@ -110,6 +112,48 @@ static void walk(const struct place *p, edge_fn *fn, void *arg)
     }
 }
 
+/* ---- does an opened graph need its start and end? ------------------------ */
+
+/* What there is at one of its ends, the end itself aside. */
+struct tally {
+    bool entering;  /* the start; else the end */
+    size_t edges;   /* that touch it */
+    bool *touched;  /* by node number, the end last: has another edge on that
+                       side, so that nothing begins (ends) there */
+};
+
+static size_t number_of(const struct graph *g, const struct graph_node *n)
+{
+    return n != NULL ? n->number : g->node_count;
+}
+
+static void tally_edge(void *arg, const struct place *p, const struct edge *e)
+{
+    struct tally *t = arg;
+    bool at_end = t->entering ? e->from->hidden : e->to == NULL;
+    if (at_end) {
+        t->edges++;
+    } else {
+        t->touched[number_of(p->graph, t->entering ? e->to : e->from)] = true;
+    }
+}
+
+/* With one edge, to what is then the only node where the graph begins (or
+ * ends), it can go. */
+static bool needs_tip(const struct place *p, bool entering)
+{
+    const struct graph *g = p->graph;
+    struct tally t = {.entering = entering,
+                      .touched = base_zalloc(g->node_count + 1)};
+    size_t own = entering ? 0 : g->node_count, left = 0;
+    walk(p, tally_edge, &t);
+    for (size_t i = 0; i < g->node_count; i++) {
+        left += i != own && !t.touched[i] ? 1 : 0;
+    }
+    free(t.touched);
+    return t.edges > 0 && (t.edges != 1 || left != 1);
+}
+
 /* ---- names and places --------------------------------------------------- */
 
 static bool is_open(const struct place *p, const struct graph_node *n)
@@ -119,12 +163,15 @@ static bool is_open(const struct place *p, const struct graph_node *n)
 
 static struct place inside(const struct place *p, const struct graph_node *n)
 {
-    return (struct place){
+    struct place in = {
         .graph = n->child,
         .outer = p,
         .node = n,
         .depth = p->depth - 1,
     };
+    in.keeps_start = needs_tip(&in, true);
+    in.keeps_end = needs_tip(&in, false);
+    return in;
 }
 
 /* "outer:inner:node"; the caller frees it. */
@@ -167,18 +214,28 @@ static void on_inner_edge(void *arg, const struct place *p,
     }
 }
 
+static void tell_tip(const struct place *p, const struct graph_node *n,
+                     const struct tips *t)
+{
+    char *id = path_of(p, n);
+    t->fn(t->arg, id, t->conditional);
+    free(id);
+}
+
 /* Depth is bounded: graphs nest GRAPH_DEPTH_MAX deep at most. */
 static void visit_tips(const struct place *p, const struct graph_node *n,
                        const struct tips *t)
 {
     if (is_open(p, n)) {
         struct place in = inside(p, n);
-        walk(&in, on_inner_edge, (void *)(uintptr_t)t);
+        if (t->entering ? in.keeps_start : in.keeps_end) {
+            tell_tip(&in, t->entering ? &in.graph->nodes[0] : NULL, t);
+        } else {
+            walk(&in, on_inner_edge, (void *)(uintptr_t)t);
+        }
         return;
     }
-    char *id = path_of(p, n);
-    t->fn(t->arg, id, t->conditional);
-    free(id);
+    tell_tip(p, n, t);
 }
 
 struct link {
@@ -220,8 +277,9 @@ static void on_source(void *arg, const char *id, bool conditional)
 
 static void draw_edge(void *arg, const struct place *p, const struct edge *e)
 {
-    /* An opened graph's own start and end are not drawn. */
-    if (p->outer != NULL && (e->from->hidden || e->to == NULL)) {
+    bool unseen = (e->from->hidden && !p->keeps_start) ||
+                  (e->to == NULL && !p->keeps_end);
+    if (p->outer != NULL && unseen) {
         return;
     }
     struct link l = {.drawing = arg, .place = p, .edge = e};
@@ -271,8 +329,19 @@ static void draw_node(struct drawing *d, const struct place *p,
     free(id);
 }
 
+static void draw_tip(struct drawing *d, const struct place *p,
+                     const struct graph_node *n)
+{
+    char *id = path_of(p, n);
+    draw_schema(d, id);
+    free(id);
+}
+
 static void draw_nodes(struct drawing *d, const struct place *p)
 {
+    if (p->keeps_start) {
+        draw_tip(d, p, &p->graph->nodes[0]);
+    }
     for (size_t i = 1; i < p->graph->node_count; i++) {
         const struct graph_node *n = &p->graph->nodes[i];
         if (is_open(p, n)) {
@@ -281,6 +350,9 @@ static void draw_nodes(struct drawing *d, const struct place *p)
         } else {
             draw_node(d, p, n);
         }
+    }
+    if (p->keeps_end) {
+        draw_tip(d, p, NULL);
     }
 }
 
@@ -298,13 +370,12 @@ static void draw_edges(struct drawing *d, const struct place *p)
 leat_value *graph_draw(const struct graph *g, unsigned depth)
 {
     must(g != NULL);
-    const struct place root = {.graph = g, .depth = depth};
+    const struct place root = {
+        .graph = g, .depth = depth, .keeps_start = true, .keeps_end = true};
     struct drawing d = {leat_writer_new(), leat_writer_new()};
     leat_write_list(d.nodes);
     leat_write_list(d.edges);
-    draw_schema(&d, LEAT_START);
     draw_nodes(&d, &root);
-    draw_schema(&d, LEAT_END);
     draw_edges(&d, &root);
     leat_write_end(d.nodes);
     leat_write_end(d.edges);
