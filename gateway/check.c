@@ -55,15 +55,26 @@ bool gw_check_any(leat_view v, const char *path, struct err *err)
     return true;
 }
 
+/* Names and the like are columns of the store, which end at a NUL or cannot
+ * have one; bodies are bytes and may. */
+static bool has_nul(leat_view v)
+{
+    leat_text text = leat_string(v);
+    return text.ptr != NULL && memchr(text.ptr, '\0', text.len) != NULL;
+}
+
 bool gw_check_string(leat_view v, const char *path, struct err *err)
 {
-    return is(v, LEAT_STRING, path, "a string", err);
+    return is(v, LEAT_STRING, path, "a string", err) &&
+           (!has_nul(v) ||
+            gw_check_wrong(err, path, "a string without NUL characters"));
 }
 
 bool gw_check_text(leat_view v, const char *path, struct err *err)
 {
-    return (leat_type_of(v) == LEAT_STRING && leat_count(v) > 0) ||
-           gw_check_wrong(err, path, "a string that is not empty");
+    return ((leat_type_of(v) == LEAT_STRING && leat_count(v) > 0) ||
+            gw_check_wrong(err, path, "a string that is not empty")) &&
+           gw_check_string(v, path, err);
 }
 
 bool gw_check_object(leat_view v, const char *path, struct err *err)
