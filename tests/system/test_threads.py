@@ -3,6 +3,7 @@
 bodies must not hold; threads with an end."""
 
 import datetime
+import json
 
 import pytest
 from langgraph_sdk import get_sync_client
@@ -362,3 +363,33 @@ def test_default_ttl(dev):
     until(lambda: api.request("GET", f"/threads/{thread}").status == 404, "the end of the thread")
     kept = api.thread(ttl=60)
     assert api.get(f"/threads/{kept}?include=ttl")["ttl"]["ttl_minutes"] == 60
+
+
+# -- what a Command leaves behind --------------------------------------------------------------
+
+LINE = {"main": {
+    "state": {"log": "append"},
+    "nodes": {n: {"do": [{"op": "return", "value": {"log": [n]}}], "ends": ends}
+              for n, ends in (("a", []), ("b", ["c"]), ("c", []))},
+    "edges": [["__start__", "a"], ["a", "b"], ["b", "__end__"], ["c", "__end__"]],
+    "interrupt_before": ["b"]}}
+
+
+def test_goto_does_not_change_the_past(dev, tmp_path):
+    """A Command's goto runs its node beside those that were next; in the state
+    it came to, those stay what was next, as get_state in process has it."""
+    from support.api import Api
+    file = tmp_path / "line.json"
+    file.write_text(json.dumps(LINE))
+    api = Api(dev(graphs=file).url)
+    thread = api.thread()
+    api.run_stream(thread, "line", input={"log": []})
+    assert api.state(thread)["next"] == ["b"]
+    api.run_stream(thread, "line", command={"goto": "c", "update": {"log": ["u"]}})
+    history = api.post(f"/threads/{thread}/history", {"limit": 10})
+    assert [(h["values"], h["next"], [(t["name"], t["result"]) for t in h["tasks"]])
+            for h in history] == [
+        ({"log": ["a", "u", "b", "c"]}, [], []),
+        ({"log": ["a", "u"]}, ["b"], [("b", {"log": ["b"]})]),
+        ({"log": []}, ["a"], [("a", {"log": ["a"]})]),
+        ({"log": []}, ["__start__"], [("__start__", {"log": []})])]

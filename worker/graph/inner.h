@@ -94,6 +94,7 @@ struct loop {
     char prev_id[37];            /* parent of cp, as events show it */
     struct pendings pending;
     leat_value *base_values;     /* after a Command's writes, for the view */
+    struct tasks base_tasks;     /* those before them: what readers see */
     int step, stop;
     unsigned limit;              /* recursion limit, for the error's text */
     bool *updated;               /* by channel, from the last apply */

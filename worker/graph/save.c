@@ -118,6 +118,7 @@ static void new_checkpoint(struct loop *l, const char *source)
     cp->parents = leat_hold(l->parents);
     leat_drop(l->base_values);
     l->base_values = NULL;
+    graph_tasks_fini(&l->base_tasks);
     l->step++;
     l->planned = false;
 }
@@ -326,6 +327,24 @@ bool graph_save_exit(struct loop *l, struct fault *f)
     return fine || graph_fault_err(f, &err);
 }
 
+/* The tasks of the checkpoint as readers see them, with what they wrote;
+ * borrowed, but for the array. */
+static struct tasks seen_tasks(const struct loop *l)
+{
+    const struct tasks *from =
+        l->base_values != NULL ? &l->base_tasks : &l->tasks;
+    struct tasks seen = {.count = from->count};
+    seen.at = base_zalloc((from->count + 1) * sizeof *seen.at);
+    for (size_t i = 0; i < from->count; i++) {
+        seen.at[i] = from->at[i];
+        const struct task *run = graph_tasks_get(&l->tasks, from->at[i].id);
+        if (run != NULL) {
+            seen.at[i].writes = run->writes;
+        }
+    }
+    return seen;
+}
+
 bool graph_save_view(struct loop *l, const leat_value *values)
 {
     struct err err = ERR_INIT;
@@ -333,14 +352,16 @@ bool graph_save_view(struct loop *l, const leat_value *values)
         return true;
     }
     graph_save_plan(l);
+    struct tasks seen = seen_tasks(l);
     const struct plan_view view = {
         .graph = l->graph,
-        .next = &l->tasks,
+        .next = &seen,
         .base_values = l->base_values,
         .values = values != NULL ? values : l->base_values,
-        .applied = values != NULL ? &l->tasks : NULL,
+        .applied = values != NULL ? &seen : NULL,
     };
     leat_value *v = graph_plan_view(&view);
+    free(seen.at);
     pthread_mutex_lock(&l->run->saver_lock);
     bool fine =
         l->saver->put_view(l->saver->self, l->ns, l->cp.id, v, &err);

@@ -254,12 +254,27 @@ static bool take_command(struct loop *l, bool *resumes)
     return fine;
 }
 
+/* What readers see as the tasks of the checkpoint: a Command's goto adds to
+ * what runs, but not to that. */
+static void plan_base(struct loop *l)
+{
+    const struct plan p = {.channels = &l->channels,
+                           .checkpoint = &l->cp,
+                           .ns = l->ns,
+                           .step = l->step};
+    graph_tasks_fini(&l->base_tasks);
+    graph_plan_next(&p, &l->base_tasks);
+}
+
 /* Applies what the NULL task wrote, now or in an earlier run. */
 static bool apply_null_writes(struct loop *l, bool *any)
 {
     struct writes w = {0};
     graph_pendings_to_writes(&l->pending, GRAPH_NULL_TASK, &w);
     *any = w.count > 0;
+    if (*any) {
+        plan_base(l);
+    }
     const struct plan_writer writer = {.writes = &w};
     bool *more = base_zalloc(l->graph->channel_count * sizeof *more);
     bool fine = w.count == 0 ||

@@ -436,6 +436,7 @@ void graph_step_fini(struct loop *l)
     leat_drop(l->command);
     leat_drop(l->parents);
     leat_drop(l->base_values);
+    graph_tasks_fini(&l->base_tasks);
     leat_drop(l->told);
     leat_drop(l->shown);
     graph_channels_fini(&l->channels);
