@@ -62,6 +62,8 @@ def clean_env(more=None):
            if not k.startswith("LEAT_") and k != "LANGGRAPH_CONFIG"}
     for name, options in SANITIZERS.items():
         env.setdefault(name, options)
+    if BUILD.parent.name == "build":  # a sanitizer's: the environment is one folder up
+        env["LEAT_PYTHON"] = str(BUILD.parent / "venv/bin/python")
     return env | (more or {})
 
 
