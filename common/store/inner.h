@@ -196,7 +196,7 @@ MUST_USE bool store_keys_accept(store_t *s, const struct store_key *k,
 /* ---- schema.c -------------------------------------------------------------
  */
 
-#define STORE_SCHEMA_VERSION 4
+#define STORE_SCHEMA_VERSION 5
 /* Owner: brings the database to STORE_SCHEMA_VERSION. Client: checks. */
 MUST_USE bool store_schema_ready(store_t *s, struct err *err);
 

@@ -20,6 +20,7 @@ EMBED(store_schema_001, "common/store/schema/001.sql");
 EMBED(store_schema_002, "common/store/schema/002.sql");
 EMBED(store_schema_003, "common/store/schema/003.sql");
 EMBED(store_schema_004, "common/store/schema/004.sql");
+EMBED(store_schema_005, "common/store/schema/005.sql");
 
 /* What SQL cannot work out is filled in after its script. */
 static const struct migration {
@@ -30,6 +31,7 @@ static const struct migration {
     {store_schema_002, NULL},
     {store_schema_003, store_terms_fill},
     {store_schema_004, NULL},
+    {store_schema_005, NULL},
 };
 _Static_assert(COUNT_OF(migrations) == STORE_SCHEMA_VERSION,
                "one migration for each version");

@@ -15,7 +15,8 @@
 
 #define TERMS_JOINED 3 /* the rarest ones; the rest is looked at */
 #define TERMS_COUNTED 16
-#define RARE_ENOUGH 1000
+#define COUNTED_TO 1000
+#define FEW 200 /* threads with a term: quicker read than joined */
 #define SQL_MAX 2048
 
 struct search {
@@ -25,6 +26,7 @@ struct search {
     struct id terms[TERMS_JOINED];
     size_t term_count;
     bool decided; /* what SQL finds is found */
+    bool few;     /* threads have the first term */
     struct store_arg args[8];
     size_t arg_count;
     struct store_rows page; /* struct id */
@@ -53,7 +55,7 @@ static bool given(leat_view filter)
 
 struct counted {
     struct id term;
-    int64_t threads; /* RARE_ENOUGH: at least */
+    int64_t threads; /* COUNTED_TO: at least */
 };
 
 static bool count_term(const struct search *f, struct counted *c)
@@ -61,7 +63,7 @@ static bool count_term(const struct search *f, struct counted *c)
     return store_query_number(STORE_QUERY(f->s, f->err), &c->threads,
                               "SELECT COUNT(*) FROM (SELECT 1"
                               " FROM thread_terms WHERE term = $1 LIMIT $2) t",
-                              "di", &c->term, (int64_t)RARE_ENOUGH);
+                              "di", &c->term, (int64_t)COUNTED_TO);
 }
 
 static int rarest_first(const void *a, const void *b)
@@ -75,10 +77,12 @@ static bool pick(struct search *f, const struct store_terms *all)
 {
     struct counted list[TERMS_COUNTED];
     size_t n = min_size(all->n, TERMS_COUNTED);
+    f->decided = f->decided && all->exact && all->n <= TERMS_JOINED;
+    bool alone = f->decided && n <= 1 && f->q->status == NULL;
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         list[i] = (struct counted){.term = all->list[i]};
-        ok = n == 1 || count_term(f, &list[i]);
+        ok = alone || count_term(f, &list[i]);
     }
     if (!ok) {
         return false;
@@ -88,7 +92,7 @@ static bool pick(struct search *f, const struct store_terms *all)
     for (size_t i = 0; i < f->term_count; i++) {
         f->terms[i] = list[i].term;
     }
-    f->decided = f->decided && all->exact && all->n == f->term_count;
+    f->few = !alone && n > 0 && list[0].threads < FEW;
     return true;
 }
 
@@ -343,12 +347,18 @@ static int compare_named(const void *a, const void *b)
     return order != 0 ? order : id_cmp(&x->id, &y->id);
 }
 
-static bool page_by_ids(struct search *f)
+static int compare_ids(const void *a, const void *b)
+{
+    return id_cmp(a, b);
+}
+
+/* Takes the list. */
+static bool page_by_ids(struct search *f, struct id *ids, size_t n)
 {
     struct store_rows found = {NULL, 0, 0};
-    size_t n = f->q->id_count;
-    struct id *ids = base_memdup(f->q->ids, n * sizeof *ids);
-    qsort(ids, n, sizeof *ids, (int (*)(const void *, const void *))id_cmp);
+    if (n > 1) {
+        qsort(ids, n, sizeof *ids, compare_ids);
+    }
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         bool again = i > 0 && id_eq(&ids[i], &ids[i - 1]);
@@ -367,16 +377,39 @@ static bool page_by_ids(struct search *f)
     return ok;
 }
 
+/* The threads that have the rarest term. */
+static bool page_of_few(struct search *f)
+{
+    struct store_rows ids = {NULL, 0, 0};
+    struct store_query row = {.s = f->s, .err = f->err};
+    bool ok = store_query_open(&row,
+                               "SELECT thread_id FROM thread_terms"
+                               " WHERE term = $1",
+                               "d", &f->terms[0]);
+    while (ok && store_query_next(&row)) {
+        store_query_id(&row, 0, store_rows_add(&ids, sizeof(struct id)));
+    }
+    if (!store_query_close(&row)) {
+        free(ids.rows);
+        return false;
+    }
+    return page_by_ids(f, ids.rows, ids.n);
+}
+
 /* ---- the whole ------------------------------------------------------------
  */
 
 static bool find(struct search *f)
 {
     if (f->q->ids != NULL) {
-        return page_by_ids(f);
+        size_t size = f->q->id_count * sizeof(struct id);
+        return page_by_ids(f, base_memdup(f->q->ids, size), f->q->id_count);
     }
     if (!plan(f)) {
         return false;
+    }
+    if (f->few) {
+        return page_of_few(f);
     }
     if (!f->decided) {
         return page_by_rows(f);
