@@ -169,6 +169,7 @@ differential: $(BUILD)/graph-conformance | deps-test
 
 bench: all $(BENCH) | deps-bench
 	PATH="$(CURDIR)/build/bin:$$PATH" tests/bench/run --build $(BUILD) $(ARGS)
+	build/venv/bin/python tests/bench/python.py --build $(BUILD) $(ARGS)
 
 SAN_RUN = tests/run --build $(1) --only unit,conformance,system --smoke $(ARGS)
 

@@ -25,6 +25,11 @@ async def wait(state):
     return {"log": ["waited"]}
 
 
+async def sleep(state):
+    await asyncio.sleep(state["seconds"])
+    return {"log": ["slept"]}
+
+
 async def block(state):
     """Holds the whole loop up, as code does that does not await."""
     pathlib.Path(state["path"]).touch()
@@ -43,4 +48,5 @@ def two(node):
 
 
 gate = two(wait)
+sleeper = two(sleep)
 stuck = two(block)
