@@ -2,6 +2,7 @@
 """Python LangGraph projects behind the same gateway and broker."""
 
 import os
+import pathlib
 import signal
 
 import pytest
@@ -11,6 +12,7 @@ from support.api import Api
 from support.wait import until
 
 PROJECT = proc.ROOT / "tests" / "python" / "basic" / "langgraph.json"
+PATIENCE = 120 * proc.PATIENCE  # libraries may take long to import
 PROGRAM = proc.ROOT / "build" / "venv" / "bin" / "leat-worker-python"
 
 
@@ -19,7 +21,7 @@ def python(tmp_path_factory, new_store):
     """leat dev with the project and native graphs side by side."""
     native = proc.GRAPHS / "weather.so"
     stack = proc.Stack.dev(tmp_path_factory.mktemp("python"), f"--graphs={native}",
-                           workers=1, store=new_store(), graphs=PROJECT)
+                           workers=1, store=new_store(), graphs=PROJECT, seconds=PATIENCE)
     yield stack
     stack.close()
 
@@ -163,12 +165,12 @@ def test_cancel(client, api, tmp_path):
 def test_another_goes_on_after_a_kill(own, tmp_path):
     client = get_sync_client(url=own.url)
     first = start_worker(own)
-    first.wait_line("ready ")
+    first.wait_line("ready ", seconds=PATIENCE)
     api, gate = Api(own.url), tmp_path / "gate"
     thread = client.threads.create()["thread_id"]
     run = api.start(thread, "gate", input={"path": str(gate)})
     until(lambda: client.threads.get_state(thread)["next"] == ["second"], "the first step")
-    start_worker(own).wait_line("ready ")
+    start_worker(own).wait_line("ready ", seconds=PATIENCE)
     os.kill(first.pid, signal.SIGKILL)
     gate.touch()
     api.wait_status(run, "success", seconds=30)
@@ -176,17 +178,19 @@ def test_another_goes_on_after_a_kill(own, tmp_path):
     assert len(client.threads.get_history(thread)) == 4
 
 
-def test_a_stuck_node_is_replaced(own, tmp_path):
-    """It holds the loop up; the others are handed back and no attempt counts."""
+@pytest.mark.parametrize("graph", ["stuck", "held"])
+def test_a_stuck_node_is_replaced(own, tmp_path, graph):
+    """It holds the loop up, or a thread; the others are handed back and no
+    attempt counts."""
     worker = start_worker(own, "--cancel-deadline=500ms")
-    worker.wait_line("ready ")
+    worker.wait_line("ready ", seconds=PATIENCE)
     client, api = get_sync_client(url=own.url), Api(own.url)
     gate = tmp_path / "gate"
     other_thread, thread = (client.threads.create()["thread_id"] for _ in range(2))
     other = api.start(other_thread, "gate", input={"path": str(gate)})
     until(lambda: client.threads.get_state(other_thread)["next"] == ["second"], "the other run")
     begun = tmp_path / "begun"
-    run = api.start(thread, "stuck", input={"seconds": 60, "path": str(begun)})
+    run = api.start(thread, graph, input={"seconds": 60, "path": str(begun)})
     until(begun.exists, "the stuck node")
     api.ok("POST", f"/threads/{thread}/runs/{run['run_id']}/cancel?wait=1", {}, 204)
     gate.touch()
@@ -196,21 +200,39 @@ def test_a_stuck_node_is_replaced(own, tmp_path):
     assert "graphs.replaced" in worker.log() and worker.alive()
 
 
+def test_the_graphs_may_die(own, tmp_path):
+    """Their process goes, the wire with it, and the attempt counts."""
+    worker = start_worker(own)
+    worker.wait_line("ready ", seconds=PATIENCE)
+    client, api = get_sync_client(url=own.url), Api(own.url)
+    gate, thread = tmp_path / "gate", client.threads.create()["thread_id"]
+    run = api.start(thread, "gate", input={"path": str(gate)})
+    until(lambda: client.threads.get_state(thread)["next"] == ["second"], "the first step")
+    children = pathlib.Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
+    os.kill(int(children.split()[0]), signal.SIGKILL)
+    assert worker.wait(60) == 4 and "graphs.died" in worker.log()
+    gate.touch()
+    start_worker(own).wait_line("ready ", seconds=PATIENCE)
+    api.wait_status(run, "success", seconds=30)
+    parts = list(client.runs.join_stream(thread, run["run_id"], last_event_id="-1"))
+    assert [p.data["attempt"] for p in parts if p.event == "metadata"] == [1, 2]
+
+
 def test_another_graph_of_the_same_id_is_refused(own):
     own.start_worker(f"--graphs={proc.GRAPHS / 'trivial.so'}")
     second = start_worker(own)
-    assert second.wait(30) == 1
+    assert second.wait(PATIENCE) == 1
     assert "ids must be unique" in second.log()
 
 
 def test_stops_in_order(own):
     worker = start_worker(own)
-    worker.wait_line("ready ")
+    worker.wait_line("ready ", seconds=PATIENCE)
     assert worker.stop() == 0
 
 
 def test_wrong_use_is_told(tmp_path):
     wrong = proc.Proc(tmp_path, "wrong", [PROGRAM, "--config=nowhere.json"])
-    assert wrong.wait() == 2 and "nowhere.json" in wrong.log()
+    assert wrong.wait(60) == 2 and "nowhere.json" in wrong.log()
     unknown = proc.Proc(tmp_path, "unknown", [PROGRAM, "--what=1"])
-    assert unknown.wait() == 2 and "--what" in unknown.log()
+    assert unknown.wait(60) == 2 and "--what" in unknown.log()

@@ -27,7 +27,7 @@ def url(tmp_path_factory, new_store):
     worker = proc.Proc(stack.folder, "python", [
         PROGRAM, f"--config={project}", f"--broker={stack.broker_base}"])
     stack.procs.append(worker)
-    worker.wait_line("ready ", seconds=60 * proc.PATIENCE)
+    worker.wait_line("ready ", seconds=120 * proc.PATIENCE)
     yield stack.url
     stack.close()
 

@@ -42,7 +42,7 @@ def stacks(tmp_path_factory, new_store):
         env={"LEAT_TRACES": str(described)})
     python.procs.append(worker)
     native.start_worker(f"--graphs={described}")
-    worker.wait_line("ready ", seconds=60 * proc.PATIENCE)
+    worker.wait_line("ready ", seconds=120 * proc.PATIENCE)
     yield python, native
     python.close()
     native.close()

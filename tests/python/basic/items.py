@@ -15,6 +15,7 @@ async def keep(state, *, store: BaseStore):
     await store.aput(("words", "all"), state["word"], {"n": len(state["word"]), "w": state["word"]})
     await store.aput(("words", "gone"), "x", {"n": 1})
     await store.adelete(("words", "gone"), "x")
+    assert store.get(("words", "all"), state["word"]).value["w"] == state["word"]
     return {}
 
 

@@ -47,6 +47,14 @@ def two(node):
     return builder.compile()
 
 
+def hold(state):
+    """Holds a thread of its own."""
+    pathlib.Path(state["path"]).touch()
+    threading.Event().wait(state["seconds"])
+    return {"log": ["held"]}
+
+
+held = two(hold)
 gate = two(wait)
 sleeper = two(sleep)
 stuck = two(block)

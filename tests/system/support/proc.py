@@ -163,7 +163,7 @@ class Stack:
     # -- the two ways of starting ------------------------------------------
 
     @classmethod
-    def dev(cls, folder, *options, workers=2, env=None, store=None, graphs=GRAPHS):
+    def dev(cls, folder, *options, workers=2, env=None, store=None, graphs=GRAPHS, seconds=None):
         """leat dev with all its children, ready."""
         stack = cls(folder, store)
         base = free_range(2 + workers)
@@ -173,7 +173,7 @@ class Stack:
             words.append(f"--graphs={graphs}")
         proc = Proc(stack.folder, "dev", [*words, *options], env)
         stack.procs.append(proc)
-        stack.url = proc.wait_line("ready ").split()[1]
+        stack.url = proc.wait_line("ready ", seconds=seconds).split()[1]
         stack.admin["broker"] = f"http://127.0.0.1:{base}"
         return stack
 

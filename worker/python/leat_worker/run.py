@@ -78,7 +78,8 @@ class Job:
         self.stored = bool(start["stored"])
         self.kwargs, self.metadata = start["kwargs"], start.get("metadata") or {}
         self.task = None
-        self.why = None  # it was asked to stop
+        self.streaming = False  # the graph runs: a stop cancels the task
+        self.why = None         # it was asked to stop
         configurable = (self.kwargs.get("config") or {}).get("configurable") or {}
         self.bound = saver.Bound(key, self.run_id, self.thread_id,
                                  None if self.stored else MemorySaver(),
@@ -104,10 +105,14 @@ class Run:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 try:
+                    self.job.streaming = True
+                    if self.job.why is not None:
+                        raise asyncio.CancelledError
                     self.graph = await stack.enter_async_context(
                         self.host.registry.open(self.job.graph_id, self.config))
                     await self.stream()
                 finally:
+                    self.job.streaming = False
                     await self.settle()
             except asyncio.CancelledError:
                 cancelled = self.job.why
@@ -123,7 +128,10 @@ class Run:
         return done
 
     async def settle(self):
-        """All that was written is stored, also when the run was stopped."""
+        """A stopped run has no thread at work any more, and all that was
+        written is stored."""
+        if self.job.why is not None:
+            await self.job.bound.threads.none()
         if not self.job.stored or self.job.why == "fenced":
             return
         await asyncio.shield(self.host.flush(self.job.key))

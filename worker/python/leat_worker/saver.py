@@ -11,6 +11,7 @@ packed, of large ones the row names the checkpoint that stored them.
 import asyncio
 import collections
 import contextvars
+import threading
 import uuid
 
 import ormsgpack
@@ -65,6 +66,33 @@ class Known:
         self.id, self.versions, self.refs, self.small = id, versions, refs, small
 
 
+class Threads:
+    """How many threads execute nodes of a run."""
+
+    def __init__(self):
+        self._count, self._lock, self._waiting = 0, threading.Lock(), []
+
+    def enter(self):
+        with self._lock:
+            self._count += 1
+
+    def leave(self):
+        with self._lock:
+            self._count -= 1
+            waiting, self._waiting = (self._waiting, []) if self._count == 0 else ([], self._waiting)
+        for loop, future in waiting:
+            loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))
+
+    async def none(self):
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._count == 0:
+                return
+            future = loop.create_future()
+            self._waiting.append((loop, future))
+        await future
+
+
 class Bound:
     """What a saver remembers for one attempt of a run."""
 
@@ -72,6 +100,7 @@ class Bound:
         self.owner = owner                       # whose items its nodes see
         self.key, self.run_id, self.thread_id = key, run_id, thread_id
         self.memory = memory                     # of a run that is not stored
+        self.threads = Threads()
         self.root = None                         # its outermost loop (view.py)
         self.shown = None                        # the state that loop last had
         self.known = collections.OrderedDict()   # namespace -> Known

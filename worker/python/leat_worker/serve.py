@@ -3,6 +3,7 @@
 the wire over its pipe and to nobody else; it ends when the wire does."""
 
 import asyncio
+import concurrent.futures
 import ctypes
 import json
 import signal
@@ -18,6 +19,7 @@ from .run import Job, Run, Stopped
 # Events wait so long for others to come with them.
 GATHER_SECONDS = 0.002
 PR_SET_PDEATHSIG = 1
+NODE_THREADS = 512
 
 
 class Client:
@@ -183,6 +185,23 @@ def leave():
     os._exit(0)
 
 
+class Executor(concurrent.futures.ThreadPoolExecutor):
+    """Threads for nodes that do not await; each run knows how many it has."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        bound = saver.current.get()
+        if bound is None:
+            return super().submit(fn, *args, **kwargs)
+        bound.threads.enter()
+        try:
+            future = super().submit(fn, *args, **kwargs)
+        except BaseException:
+            bound.threads.leave()
+            raise
+        future.add_done_callback(lambda _: bound.threads.leave())
+        return future
+
+
 class Host:
     """All runs of this process."""
 
@@ -243,7 +262,8 @@ class Host:
         job = self.jobs.get(key)
         if job is not None and (job.why is None or why == "fenced"):
             job.why = why
-            job.task.cancel()
+            if job.streaming:
+                job.task.cancel()
 
     def on_room(self, key, count):
         room = self._room.get(key)
@@ -298,6 +318,7 @@ def own_process():
 
 async def serve(fd, given):
     client = Client(fd)
+    client.loop.set_default_executor(Executor(NODE_THREADS, "node"))
     began = time.monotonic()
     host = Host(client, given)
     host.ready()
