@@ -15,6 +15,7 @@
 #include "tests/conformance/scenario.h"
 
 #include "common/base.h"
+#include "worker/graph/engine.h"
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -236,6 +237,7 @@ int main(int argc, char **argv)
     for (; i < argc; i++) {
         *(try_file(&o, argv[i]) ? &passed : &failed) += 1;
     }
+    graph_pool_stop();
     printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }
