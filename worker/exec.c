@@ -211,10 +211,21 @@ static bool get_item(void *self, leat_view space, const char *key,
     return items->get(items->self, space, key, value, err);
 }
 
+static bool search_items(void *self, const struct graph_item_query *q,
+                         leat_value **list, struct err *err)
+{
+    struct attempt *a = self;
+    if (!bind_once(a, err)) {
+        return false;
+    }
+    const struct graph_items *items = wrk_saver_items(a->seat->saver);
+    return items->search(items->self, q, list, err);
+}
+
 static bool open_saver(struct attempt *a, struct err *err)
 {
     a->items = (struct graph_items){
-        .self = a, .put = put_item, .get = get_item};
+        .self = a, .put = put_item, .get = get_item, .search = search_items};
     if (!a->job->stored) {
         a->memory = graph_memory_new();
         a->saver = graph_memory_saver(a->memory);

@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/stat.h"
+#include "common/store/filter.h"
 #include "common/store/store.h"
 #include "worker/scribe.h"
 #include "worker/vault.h"
@@ -73,6 +74,8 @@ static bool on_item_put(void *self, leat_view space, const char *key,
                         const leat_value *value, struct err *err);
 static bool on_item_get(void *self, leat_view space, const char *key,
                         leat_value **value, struct err *err);
+static bool on_item_search(void *self, const struct graph_item_query *q,
+                           leat_value **list, struct err *err);
 
 wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
 {
@@ -96,7 +99,10 @@ wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
                                   .put_view = on_put_view,
                                   .flush = on_flush};
     s->items =
-        (struct graph_items){.self = s, .put = on_item_put, .get = on_item_get};
+        (struct graph_items){.self = s,
+                             .put = on_item_put,
+                             .get = on_item_get,
+                             .search = on_item_search};
     return s;
 }
 
@@ -567,6 +573,47 @@ static bool on_item_get(void *self, leat_view space, const char *key,
     if (ok && found) {
         *value = leat_hold(item.value);
         store_item_fini(&item);
+    }
+    return leave(s, ok);
+}
+
+static leat_value *item_list(const struct store_item *items, size_t n)
+{
+    leat_writer *w = leat_writer_new();
+    leat_write_list(w);
+    for (size_t i = 0; i < n; i++) {
+        leat_write_object(w);
+        leat_write_key(w, "namespace");
+        leat_write_view(w, leat_view_of(items[i].space));
+        leat_write_key(w, "key");
+        leat_write_string(w, items[i].key);
+        leat_write_key(w, "value");
+        leat_write_view(w, leat_view_of(items[i].value));
+        leat_write_end(w);
+    }
+    leat_write_end(w);
+    return leat_writer_finish(&w);
+}
+
+static bool on_item_search(void *self, const struct graph_item_query *q,
+                           leat_value **list, struct err *err)
+{
+    if (!store_filter_check(q->filter, "filter", err)) {
+        return false;
+    }
+    wrk_saver_t *s = enter(self);
+    const struct store_items_query query = {
+        .owner = s->owner == NULL ? "" : s->owner,
+        .prefix = q->space,
+        .filter = q->filter,
+        .limit = q->limit,
+        .offset = q->offset};
+    struct store_item *items = NULL;
+    size_t n = 0;
+    bool ok = store_items_search(s->store, &query, &items, &n, err);
+    if (ok) {
+        *list = item_list(items, n);
+        store_items_free(&items, n);
     }
     return leave(s, ok);
 }

@@ -121,5 +121,6 @@
 #define leat_tool_state (leat_api_->tool_state_)
 #define leat_tool_call_id (leat_api_->tool_call_id_)
 #define leat_react_agent (leat_api_->react_agent_)
+#define leat_item_search (leat_api_->item_search_)
 
 #endif

@@ -33,7 +33,7 @@
  *   1.0  the first version
  *   1.1  agent.h (models, tools, agents); keys that show the steps left;
  *        leat_remaining_steps(), leat_add_subgraph_with(),
- *        leat_add_branch_with()
+ *        leat_add_branch_with(), leat_model_drop(), leat_item_search()
  */
 #ifndef LEAT_GRAPH_H
 #define LEAT_GRAPH_H
@@ -247,6 +247,17 @@ bool leat_item_put(leat_context *ctx, const char *const space[],
 bool leat_item_get(leat_context *ctx, const char *const space[],
                    const char *key, leat_value **value);
 
+struct leat_item_query {
+    leat_view filter; /* keys that the values must have, as over HTTP; missing:
+                         all items */
+    size_t limit;     /* 0: 10 */
+    size_t offset;
+};
+/* *list: one reference to [{"namespace", "key", "value"}], last updated first,
+ * of all namespaces that begin with these labels (NULL: of all). (1.1) */
+bool leat_item_search(leat_context *ctx, const char *const space[],
+                      const struct leat_item_query *how, leat_value **list);
+
 /* ---- messages ---------------------------------------------------------- */
 
 leat_value *leat_human_message(const char *content);
@@ -337,7 +348,7 @@ struct leat_graph_entry {
     X(add_subgraph_with) X(add_branch_with) X(remaining_steps)                \
     X(model_drop)                                                             \
     X(fake_model) X(fake_answer) X(tool_node) X(tools_condition)              \
-    X(tool_state) X(tool_call_id) X(react_agent)
+    X(tool_state) X(tool_call_id) X(react_agent) X(item_search)
 
 #define LEAT_API_MEMBER(name) __typeof__(leat_##name) *name##_;
 struct leat_api {

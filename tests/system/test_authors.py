@@ -8,7 +8,7 @@ import re
 import subprocess
 
 import pytest
-from support.proc import Stack
+from support.proc import BUILD, Stack
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "graph-authors.md"
@@ -51,6 +51,11 @@ def shows(expected, got):
     return expected == got and isinstance(expected, bool) == isinstance(got, bool)
 
 
+# Nothing leads to the second node: refused, while all others are served.
+LOST = """{"main": {"state": {"x": "last"}, "nodes": {"a": {}, "b": {}},
+          "edges": [["__start__", "a"]]}}"""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("graphs")
@@ -61,6 +66,7 @@ def served(tmp_path_factory):
         command = f"cc {flags}{folder}/{name}.so {folder}/{name}.c"
         done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0 and not done.stderr, done.stderr
+    (folder / "lost.json").write_text(LOST)
     stack = Stack.dev(tmp_path_factory.mktemp("dev"), workers=1, graphs=folder)
     yield stack
     stack.close()
@@ -85,6 +91,21 @@ def test_program(served, name):
             assert shows(want, parsed(got)), f"{command}\n{got}"
         if found := re.match(r"(\w+=\S+);", command):
             variables += found[0]
+
+
+def test_bad_graph_is_refused_and_the_others_served(served):
+    log = served.log()
+    said = next(line for line in log.splitlines() if "graph.refused" in line)
+    assert "lost.json" in said and "node 'b' cannot be reached" in said
+    assert log.count("graph.loaded") == len(PROGRAMS)
+
+
+def test_worker_with_bad_graphs_alone_does_not_start(tmp_path):
+    (tmp_path / "lost.json").write_text(LOST)
+    done = subprocess.run([BUILD / "leat-worker", "--graphs", tmp_path / "lost.json"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "node 'b' cannot be reached" in done.stderr
 
 
 def test_every_call_is_told_of():

@@ -235,6 +235,22 @@ TEST(saver_puts_and_gets_items)
     OK(&w, items->put(items->self, space, "k", NULL, &w.err));
     OK(&w, items->get(items->self, space, "k", &value, &w.err));
     EXPECT(value == NULL);
+    leat_value *found = NULL;
+    OK(&w, items->put(items->self, space, "a", J("{\"v\":1}"), &w.err));
+    OK(&w, items->put(items->self, space, "b", J("{\"v\":2}"), &w.err));
+    const struct graph_item_query all = {.space = space};
+    OK(&w, items->search(items->self, &all, &found, &w.err));
+    EXPECT_EQ(leat_count(leat_view_of(found)), 2);
+    leat_drop(found);
+    const struct graph_item_query some = {
+        .space = space, .filter = JV("{\"v\":{\"$gt\":1}}"), .limit = 5};
+    OK(&w, items->search(items->self, &some, &found, &w.err));
+    EXPECT_EQ(leat_count(leat_view_of(found)), 1);
+    EXPECT(leat_is(leat_get(leat_at(leat_view_of(found), 0), "key"), "b"));
+    leat_drop(found);
+    const struct graph_item_query none = {
+        .space = space, .filter = JV("{\"v\":{\"$no\":1}}")};
+    FAILS(&w, items->search(items->self, &none, &found, &w.err), ERR_INVALID);
     FAILS(&w, items->put(items->self, JV("[]"), "k", J("1"), &w.err),
           ERR_INVALID);
     stop(&w);

@@ -495,3 +495,32 @@ bool leat_item_get(leat_context *ctx, const char *const space[],
     leat_drop(s);
     return fine;
 }
+
+bool leat_item_search(leat_context *ctx, const char *const space[],
+                      const struct leat_item_query *how, leat_value **list)
+{
+    check_magic(ctx, CONTEXT_MAGIC);
+    must(how != NULL && list != NULL);
+    *list = NULL;
+    struct err err = ERR_INIT;
+    const struct graph_items *items = items_of(ctx);
+    if (items == NULL) {
+        return false;
+    }
+    if (items->search == NULL) {
+        leat_fail(ctx, "RuntimeError", "Items cannot be searched here");
+        return false;
+    }
+    leat_value *s = space_value(space);
+    const struct graph_item_query q = {
+        .space = leat_view_of(s),
+        .filter = how->filter,
+        .limit = how->limit > 0 ? how->limit : 10,
+        .offset = how->offset,
+    };
+    graph_pool_waiting();
+    bool fine = items->search(items->self, &q, list, &err) ||
+                item_failed(ctx, &err);
+    leat_drop(s);
+    return fine;
+}

@@ -141,13 +141,23 @@ struct graph_saver {
     bool (*flush)(void *self, struct err *err);
 };
 
-/* Items of nodes. value NULL in put deletes. Both may be NULL functions. */
+struct graph_item_query {
+    leat_view space;          /* labels that namespaces begin with */
+    leat_view filter;         /* of the values; missing: all */
+    size_t limit;             /* 0: all */
+    size_t offset;
+};
+
+/* Items of nodes. value NULL in put deletes. All may be NULL functions.
+ * *list of search: [{"namespace", "key", "value"}], last updated first. */
 struct graph_items {
     void *self;
     bool (*put)(void *self, leat_view space, const char *key,
                 const leat_value *value, struct err *err);
     bool (*get)(void *self, leat_view space, const char *key,
                 leat_value **value, struct err *err);
+    bool (*search)(void *self, const struct graph_item_query *q,
+                   leat_value **list, struct err *err);
 };
 
 /* ---- a run ------------------------------------------------------------- */
