@@ -518,9 +518,10 @@ static bool list_ids(store_t *s, const struct store_checkpoints_query *q,
                                " AND ns = $2"
                                " AND ($3 = '' OR checkpoint_id = $3)"
                                " AND ($4 = '' OR checkpoint_id < $4)"
-                               " ORDER BY checkpoint_id DESC",
-                               "dsss", &q->thread_id, or_empty(q->ns),
-                               or_empty(q->id), or_empty(q->before));
+                               " ORDER BY checkpoint_id DESC LIMIT $5",
+                               "dsssi", &q->thread_id, or_empty(q->ns),
+                               or_empty(q->id), or_empty(q->before),
+                               store_rows_wanted(q->metadata, q->limit, 0));
     while (ok && (q->limit == 0 || ids->n < q->limit) &&
            store_query_next(&row)) {
         leat_value *metadata = store_query_value(&row, 1);

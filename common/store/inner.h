@@ -138,6 +138,11 @@ struct store_rows {
 /* A zeroed row of `size` bytes at the end. */
 void *store_rows_add(struct store_rows *rows, size_t size);
 
+/* How many rows to ask for so that `limit` (0: all) can be shown behind
+ * `offset`: all when `metadata` has to be looked at. A driver may bring every
+ * row that is asked for. */
+int64_t store_rows_wanted(leat_view metadata, size_t limit, size_t offset);
+
 /* Keys of `more` over those of `base`; one reference. Missing: nothing. */
 leat_value *store_merge(leat_view base, leat_view more);
 /* The same for configs: "configurable" is merged key by key. */

@@ -526,6 +526,7 @@ bool store_runs_list(store_t *s, const struct store_runs_query *q,
     check_magic(s, STORE_MAGIC);
     bool open = q->status != NULL && strcmp(q->status, "open") == 0;
     const char *viewer = store_viewer(s, NULL);
+    int64_t most = store_rows_wanted(q->metadata, q->limit, q->offset);
     struct store_query rows = {.s = s, .err = err};
     bool ok = q->thread_id != NULL
                   ? store_query_open(
@@ -535,17 +536,18 @@ bool store_runs_list(store_t *s, const struct store_runs_query *q,
                                     " AND ($3 = 0 OR r.status IN " OPEN ")"
                                     " AND (t.owner = $4 OR $4 IS NULL)"
                                     " ORDER BY r.created_at DESC,"
-                                    " r.run_id DESC",
-                        "dsis", q->thread_id, open ? NULL : q->status,
-                        (int64_t)open, viewer)
+                                    " r.run_id DESC LIMIT $5",
+                        "dsisi", q->thread_id, open ? NULL : q->status,
+                        (int64_t)open, viewer, most)
                   : store_query_open(
                         &rows,
                         SELECT_RUNS " WHERE ($1 IS NULL OR r.status = $1)"
                                     " AND ($2 = 0 OR r.status IN " OPEN ")"
                                     " AND (t.owner = $3 OR $3 IS NULL)"
                                     " ORDER BY r.created_at DESC,"
-                                    " r.run_id DESC",
-                        "sis", open ? NULL : q->status, (int64_t)open, viewer);
+                                    " r.run_id DESC LIMIT $4",
+                        "sisi", open ? NULL : q->status, (int64_t)open, viewer,
+                        most);
     *list = NULL;
     *n = 0;
     return ok ? collect(&rows, q, list, n) : store_query_close(&rows);

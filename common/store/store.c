@@ -342,6 +342,15 @@ void *store_rows_add(struct store_rows *rows, size_t size)
     return row;
 }
 
+int64_t store_rows_wanted(leat_view metadata, size_t limit, size_t offset)
+{
+    const size_t all = (size_t)INT64_MAX;
+    bool filtered =
+        leat_type_of(metadata) == LEAT_OBJECT && leat_count(metadata) > 0;
+    bool every = filtered || limit == 0 || limit > all - min_size(offset, all);
+    return (int64_t)(every ? all : limit + offset);
+}
+
 leat_value *store_merge(leat_view base, leat_view more)
 {
     leat_writer *w = leat_writer_new();
