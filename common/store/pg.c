@@ -16,6 +16,7 @@
 #include "common/store/pg_conn.h"
 
 #define PG_DB_MAGIC LEAT_MAGIC(0x5d8b0021)
+#define AGAIN_MAX 20 /* dead connections in a row that a statement may meet */
 #define OID_BOOL 16
 #define OID_INT2 21
 #define OID_INT4 23
@@ -303,7 +304,9 @@ static bool send(struct sql_stmt *q, const struct sending *how, struct err *err)
     bool first = before != OPEN;
     bool ok = before != NO_TRANSACTION || need_fresh(db, err);
     ok = ok && send_once(q, how, err);
-    if (!ok && first && db->conn != NULL && store_pg_conn_lost(db->conn)) {
+    for (int i = 0; i < AGAIN_MAX && !ok && first && db->conn != NULL &&
+                    store_pg_conn_lost(db->conn);
+         i++) {
         db->state = before;
         ok = need_fresh(db, err) && send_once(q, how, err);
     }
