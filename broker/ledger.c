@@ -217,9 +217,9 @@ static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
         op->err = err;
         return AGAIN;
     }
-    if (!run_op(l, op) && !is_own_fault(op->err.code)) {
+    if (!run_op(l, op)) { /* it has changed nothing */
         store_rollback(l->store);
-        return AGAIN;
+        return is_own_fault(op->err.code) ? DONE : AGAIN;
     }
     if (!store_commit(l->store, &err)) {
         op->err = err;
@@ -269,11 +269,36 @@ static void say_away(struct brk_ledger *l, const struct err *err)
 /* ---- operations
  * ------------------------------------------------------------------ */
 
+struct refused {
+    struct brk_recent_entry entry;
+    bool still; /* false: a later try of its group made it */
+};
+
+/* Of an insert that is tried again the last word counts. */
+static void note_refused(struct brk_ledger *l, const struct id *run, bool was)
+{
+    struct refused *known = brk_recent_get(&l->refused, run);
+    if (known != NULL) {
+        known->still = was;
+    } else if (was) {
+        struct refused *r = base_zalloc(sizeof *r);
+        r->entry.id = *run;
+        r->still = true;
+        brk_recent_put(&l->refused, &r->entry, clock_mono_ms());
+    }
+}
+
+static bool is_refused(const struct brk_ledger *l, const struct id *run)
+{
+    const struct refused *known = brk_recent_get(&l->refused, run);
+    return known != NULL && known->still;
+}
+
 static bool run_op(struct brk_ledger *l, struct brk_op *op)
 {
     err_clear(&op->err);
     if (op->type != BRK_OP_INSERT && op->type != BRK_OP_THREAD_DELETE &&
-        brk_recent_get(&l->refused, &op->run) != NULL) {
+        is_refused(l, &op->run)) {
         return err_set(&op->err, ERR_CONFLICT, "the run was not inserted");
     }
     switch (op->type) {
@@ -364,11 +389,8 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op)
     (void)base_copy(op->status, sizeof op->status, made.status);
     bool over = op->existed && strcmp(made.status, "pending") != 0 &&
                 strcmp(made.status, "running") != 0;
-    if (over || !ok) { /* its start may wait behind this already */
-        struct brk_recent_entry *e = base_zalloc(sizeof *e);
-        e->id = op->run;
-        brk_recent_put(&l->refused, e, clock_mono_ms());
-    }
+    /* Its start may wait behind this already. */
+    note_refused(l, &op->run, over || !ok);
     free(assistant);
     free(strategy);
     free(created);

@@ -400,6 +400,14 @@ static bool drop(store_t *s, const struct id *run_id, bool only_ended,
         return err_set(err, ERR_CONFLICT, "run %s is %s", ID_TEXT(run_id),
                        h.status);
     }
+    /* Who takes several rows takes the thread's first: the ledger and gateways
+     * would wait for each other otherwise. */
+    if (!store_query_run(s, err,
+                         "UPDATE threads SET updated_at = updated_at"
+                         " WHERE thread_id = $1",
+                         "d", &h.thread_id)) {
+        return false;
+    }
     /* Of a run that never began there is nothing to tell. */
     if (h.started ? !store_hooks_complete(s, run_id, NULL, err)
                   : !store_hooks_drop(s, run_id, err)) {
