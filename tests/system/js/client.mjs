@@ -186,6 +186,41 @@ report("runs", async () => {
   assert.equal(await status(client.runs.get(id, run.run_id)), 404);
 });
 
+report("runs in bulk", async () => {
+  const { thread_id: id } = await client.threads.create();
+  const slow = { input: { ms: 60000 } };
+  const runs = [];
+  for (let i = 0; i < 3; i++) {
+    runs.push(await client.runs.create(id, "sleeper", slow));
+  }
+  assert.deepEqual((await client.runs.list(id, { limit: 2, offset: 1, select: ["run_id"] })),
+    [{ run_id: runs[1].run_id }, { run_id: runs[0].run_id }]);
+  await client.runs.cancelMany({ threadId: id, runIds: runs.map((run) => run.run_id) });
+  for (const run of runs) {
+    await client.runs.join(id, run.run_id);
+    assert.equal((await client.runs.get(id, run.run_id)).status, "interrupted");
+  }
+  assert.equal((await client.runs.list(id, { status: "interrupted" })).length, 3);
+  assert.equal(await status(client.runs.cancelMany({
+    threadId: id, runIds: ["00000000-0000-4000-8000-000000000000"] })), 404);
+});
+
+report("thread stream", async () => {
+  const { thread_id: id } = await client.threads.create();
+  await client.runs.wait(id, "trivial", { input: { x: 1 } });
+  const seen = [];
+  for await (const part of client.threads.joinStream(id, {
+    lastEventId: "-", streamMode: ["lifecycle", "state_update"] })) {
+    seen.push(part);
+    if (seen.length === 3) break;
+  }
+  assert.deepEqual(events(seen.map((part) => [part.event])),
+    ["metadata", "run_done", "state_update"]);
+  assert.deepEqual(seen[1].data, {
+    run_id: seen[0].data.run_id, thread_id: id, status: "success" });
+  assert.deepEqual(seen[2].data.values, { x: 2 });
+});
+
 report("batch", async () => {
   const batch = await client.runs.createBatch([
     { assistantId: "trivial", input: { x: 1 } }, { assistantId: "trivial", input: { x: 2 } }]);
