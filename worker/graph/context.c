@@ -171,12 +171,16 @@ static leat_value *take_null_answer(struct work *w)
 {
     leat_value *answer = NULL;
     struct loop *l = w->loop;
+    if (atomic_load(&l->run->answered)) {
+        return NULL;
+    }
     graph_run_lock(l->run);
     for (; answer == NULL && l != NULL;
          l = l->caller != NULL ? l->caller->loop : NULL) {
         answer = leat_hold(
             graph_pendings_get(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME));
         if (answer != NULL) {
+            atomic_store(&l->run->answered, true);
             graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME);
         }
     }
@@ -197,6 +201,7 @@ static bool next_answer(leat_context *ctx, leat_view *answer)
         w->resume = base_realloc(w->resume, (w->resume_count + 1) *
                                                 sizeof *w->resume);
         w->resume[w->resume_count++] = given;
+        w->took = true;
     }
     w->answered++;
     if (answer != NULL) {

@@ -75,7 +75,8 @@ struct graph_write {
  *    "tasks": [{"id","name","path", "ns"?: <subgraph's checkpoint_ns>}],
  *    "values"?: {...} (only where they differ from the channels: writes of a
  *     Command or of finished tasks applied), "applied_next"?: [...],
- *    "base_values"?: {...} (only a Command's writes applied)}
+ *    "base_values"?: {...} (only a Command's writes applied),
+ *    "run": {...} (for later attempts of the run, nobody else's)}
  * The latest state shows values and applied_next where they are, else what an
  * older one shows: base_values where they are, else the channels; and next.
  */

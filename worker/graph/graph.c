@@ -49,7 +49,7 @@ static const struct {
 } specials[] = {
     {"__error__", WRITE_ERROR},         {"__scheduled__", WRITE_SCHEDULED},
     {"__interrupt__", WRITE_INTERRUPT}, {"__resume__", WRITE_RESUME},
-    {"__no_writes__", WRITE_NONE},
+    {"__no_writes__", WRITE_NONE},      {"__taken__", WRITE_TAKEN},
 };
 
 int graph_channel_number(const struct graph *g, const char *name, size_t len)

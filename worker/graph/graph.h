@@ -38,7 +38,7 @@ enum {
 };
 
 /* Numbers of writes that go to no channel (spec/engine.md 1.3). The first
- * four are also their stored index. */
+ * four and the last are also their stored index. */
 enum {
     WRITE_ERROR = -1,
     WRITE_SCHEDULED = -2,
@@ -46,6 +46,7 @@ enum {
     WRITE_RESUME = -4,
     WRITE_NONE = -5,    /* "__no_writes__" */
     WRITE_UNKNOWN = -6, /* no channel of this graph; dropped when applied */
+    WRITE_TAKEN = -7,   /* "__taken__": by which run, see again.c */
 };
 
 #define GRAPH_NULL_TASK "00000000-0000-0000-0000-000000000000"

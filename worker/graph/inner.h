@@ -39,7 +39,11 @@ struct run {
     leat_value *resume_map;      /* {interrupt id: answer}, or NULL */
     struct id_set seen;          /* message ids streamed */
     struct id_set replayed;      /* namespaces that have begun a replay */
+    struct id_set visited;       /* namespaces that this attempt has loaded;
+                                    only of later attempts */
     char replay_before[37];      /* "" unless time travelling */
+    atomic_bool answered;        /* a task has taken the answer that was
+                                    for any of them */
     struct event_run *event;     /* of the root graph, or NULL */
 };
 
@@ -84,6 +88,12 @@ struct loop {
     bool is_command;             /* input is a Command */
     const struct graph_saver *saver; /* NULL: keeps nothing */
     bool explicit_id;            /* a checkpoint was named */
+    bool revisits;               /* the namespace was loaded before */
+    bool own;                    /* an earlier attempt made the checkpoint */
+    bool halted;                 /* the run stops behind this checkpoint */
+    int noted_stop;              /* own: what `stop` was, and the next two */
+    bool noted_spoke;
+    leat_value *noted_told;
     bool at_exit;                /* durability exit */
     bool unflushed;              /* a put nobody waited for */
     bool skip_done;              /* tasks with kept writes are not run */
@@ -107,6 +117,7 @@ struct loop {
     bool fleeting;               /* output has keys that go by themselves */
     leat_value *told;            /* then: the output as told last, or NULL */
     bool spoke;                  /* values were told */
+    bool speaks;                 /* or are, of the newest checkpoint */
     leat_value *shown;           /* root, at the end: the last checkpoint's
                                     state, for the thread */
     struct event_run *event;
@@ -124,6 +135,7 @@ struct work {
     size_t resume_count;
     size_t answered;         /* questions, in this attempt */
     size_t asked;            /* interrupts so far, in all attempts */
+    bool took;               /* an answer to this run is in `resume` */
     unsigned calls;          /* graphs run inside this execution */
     bool retried;            /* nested graphs continue */
     int attempt;
@@ -206,6 +218,32 @@ MUST_USE bool graph_save_question(struct loop *l, struct fault *f);
 MUST_USE bool graph_save_view(struct loop *l, const leat_value *values);
 /* Prepares the next tasks, if that was not done yet. */
 void graph_save_plan(struct loop *l);
+
+/* ---- again.c: what a later attempt has to know --------------------------- */
+
+/* For the view of the loop's checkpoint; one reference. */
+leat_value *graph_again_note(const struct loop *l);
+/* Adds to writes that they came of this run's command or answer. */
+void graph_again_mark(const struct loop *l, struct writes *to);
+/* Notes that the loop loads its namespace. */
+void graph_again_visit(struct loop *l);
+/* Did an earlier attempt of this run make the checkpoint? */
+bool graph_again_own(const struct loop *l, const struct graph_saved *saved);
+/* And in this very task of the graph around? */
+bool graph_again_began(const struct loop *l, const struct graph_saved *saved);
+/* Did it die before the graph around was stored, so that this never was? */
+bool graph_again_orphan(const struct loop *l, const struct graph_saved *saved);
+/* Has its replay of this graph begun? */
+bool graph_again_visited(const struct loop *l,
+                         const struct graph_saved *saved);
+/* Has the task (or GRAPH_NULL_TASK) what this run's command gave it? */
+bool graph_again_taken(const struct loop *l, const char *task_id);
+/* Reads the note of what was loaded. */
+void graph_again_take(struct loop *l, const struct graph_saved *saved);
+/* Own: `values` were told anew; the output is still what was told then. */
+void graph_again_told(struct loop *l);
+/* Own: what nested graphs are told by the step behind the checkpoint. */
+enum resuming graph_again_resuming(const struct loop *l);
 
 /* ---- work.c: running the tasks of a step -------------------------------- */
 

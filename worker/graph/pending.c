@@ -66,8 +66,8 @@ void graph_pendings_to_writes(const struct pendings *p, const char *task_id,
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct write *w = &p->at[i].write;
-        bool special = w->channel <= WRITE_ERROR && w->channel >= WRITE_RESUME;
-        if (!special && strcmp(p->at[i].task_id, task_id) == 0) {
+        if (!graph_write_is_special(w->channel) &&
+            strcmp(p->at[i].task_id, task_id) == 0) {
             graph_writes_add(out, w->channel, leat_hold(w->value));
         }
     }

@@ -469,6 +469,7 @@ leat_value *graph_plan_view(const struct plan_view *v)
     }
     leat_write_end(w);
     leat_value *view = leat_writer_finish(&w);
+    view = with_values(view, "run", v->run);
     view = with_values(view, "base_values", v->base_values);
     return with_values(view, "values", v->values);
 }

@@ -50,13 +50,14 @@ MUST_USE bool graph_plan_apply(struct channels *c, struct checkpoint *cp,
 void graph_plan_settle(struct channels *c);
 
 /* graph_checkpoint.view (engine.h): what readers see without the graph. The
- * last three may be NULL. */
+ * last four may be NULL. */
 struct plan_view {
     const struct graph *graph;
     const struct tasks *next;       /* from the checkpoint and its Commands */
     const leat_value *base_values;  /* state with a Command's writes */
     const leat_value *values;       /* and with those of finished tasks */
     const struct tasks *applied;    /* the tasks, with what they wrote */
+    const leat_value *run;          /* what a later attempt has to know */
 };
 leat_value *graph_plan_view(const struct plan_view *v);
 /* ["a", "b"]: names of the tasks without writes (all: with them too). */

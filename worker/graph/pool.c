@@ -52,6 +52,7 @@ static struct {
     unsigned threads, idle, tokens, limit;
     int64_t watched_ns;      /* earliest time an idle thread wakes by itself */
     bool stopping;
+    bool alone;              /* no threads */
 } pool = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .left = PTHREAD_COND_INITIALIZER,
@@ -133,7 +134,7 @@ static void *helper(void *arg);
 static void spawn(void)
 {
     unsigned limit = pool.limit > 0 ? pool.limit : THREADS_DEFAULT;
-    if (pool.threads >= limit || pool.stopping) {
+    if (pool.threads >= limit || pool.stopping || pool.alone) {
         return; /* the tasks run one after the other then */
     }
     join_gone();
@@ -299,6 +300,13 @@ void graph_pool_limit(unsigned threads)
 {
     pthread_mutex_lock(&pool.lock);
     pool.limit = pool.limit > threads ? pool.limit : threads;
+    pthread_mutex_unlock(&pool.lock);
+}
+
+void graph_pool_alone(bool alone)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.alone = alone;
     pthread_mutex_unlock(&pool.lock);
 }
 

@@ -19,6 +19,9 @@ void graph_pool_run(void (*run)(void *arg, size_t i), void *arg,
 void graph_pool_waiting(void);
 /* Most threads of the process; the highest that was asked for counts. */
 void graph_pool_limit(unsigned threads);
+/* For tests: without threads the tasks of a step run one after the other, in
+ * their order, whatever the machine does meanwhile. */
+void graph_pool_alone(bool alone);
 /* Threads there are now. */
 unsigned graph_pool_threads(void);
 /* graph_pool_stop() is in engine.h. */

@@ -140,6 +140,7 @@ static void fini_run(struct run *r)
     leat_drop(r->resume_map);
     graph_id_set_fini(&r->seen);
     graph_id_set_fini(&r->replayed);
+    graph_id_set_fini(&r->visited);
     if (r->own_cancel) {
         graph_cancel_destroy(&r->cancel);
     }
@@ -210,8 +211,9 @@ static leat_value *open_interrupts(const struct loop *l)
     leat_value *out = leat_new_object(0, NULL, NULL);
     for (size_t i = 0; i < l->pending.count; i++) {
         const struct pending *p = &l->pending.at[i];
-        if (p->write.channel != WRITE_INTERRUPT ||
-            graph_tasks_get(&l->tasks, p->task_id) == NULL) {
+        const struct task *t = graph_tasks_get(&l->tasks, p->task_id);
+        if (p->write.channel != WRITE_INTERRUPT || t == NULL ||
+            t->writes.count > 0) {
             continue;
         }
         leat_value *more = leat_with(leat_view_of(out), p->task_id,

@@ -85,11 +85,14 @@ bool graph_save_question(struct loop *l, struct fault *f)
 static bool put(struct loop *l, struct err *err)
 {
     struct graph_checkpoint stored;
-    const struct plan_view view = {.graph = l->graph, .next = &l->tasks};
+    leat_value *note = graph_again_note(l);
+    const struct plan_view view = {
+        .graph = l->graph, .next = &l->tasks, .run = note};
     graph_checkpoint_store(&l->cp, l->ns,
                            leat_view_of(l->run->stored_metadata), &stored);
     stored.channel_values = graph_channels_dump(&l->channels);
     stored.view = graph_plan_view(&view);
+    leat_drop(note);
     pthread_mutex_lock(&l->run->saver_lock);
     bool fine = l->saver->put(l->saver->self, &stored, err);
     l->run->unflushed = true;
@@ -179,9 +182,8 @@ static size_t stored_writes(const struct graph *g, const char *task_id,
     int position = 0; /* what is never stored takes none */
     for (size_t i = 0; i < w->count; i++) {
         const struct write *from = &w->at[i];
-        bool special =
-            from->channel <= WRITE_ERROR && from->channel >= WRITE_RESUME;
-        position += is_untracked(g, from->channel) ? 0 : 1;
+        bool special = graph_write_is_special(from->channel);
+        position += special || is_untracked(g, from->channel) ? 0 : 1;
         if (from->channel == WRITE_UNKNOWN ||
             is_untracked(g, from->channel)) {
             continue;
@@ -353,8 +355,10 @@ bool graph_save_view(struct loop *l, const leat_value *values)
     }
     graph_save_plan(l);
     struct tasks seen = seen_tasks(l);
+    leat_value *note = graph_again_note(l);
     const struct plan_view view = {
         .graph = l->graph,
+        .run = note,
         .next = &seen,
         .base_values = l->base_values,
         .values = values != NULL ? values : l->base_values,
@@ -362,6 +366,7 @@ bool graph_save_view(struct loop *l, const leat_value *values)
     };
     leat_value *v = graph_plan_view(&view);
     free(seen.at);
+    leat_drop(note);
     pthread_mutex_lock(&l->run->saver_lock);
     bool fine =
         l->saver->put_view(l->saver->self, l->ns, l->cp.id, v, &err);

@@ -59,14 +59,11 @@ static bool replays(struct loop *l)
     return first;
 }
 
-static bool load_older(struct loop *l, struct graph_saved *out,
-                       struct err *err)
+/* The newest checkpoint before that one. */
+static bool load_older(struct loop *l, const char *before,
+                       struct graph_saved *out, struct err *err)
 {
-    const struct graph_query q = {
-        .ns = l->ns,
-        .before = l->run->replay_before,
-        .limit = 1,
-    };
+    const struct graph_query q = {.ns = l->ns, .before = before, .limit = 1};
     struct graph_saved *list = NULL;
     size_t n = 0;
     *out = (struct graph_saved){0};
@@ -93,11 +90,27 @@ static bool load_saved(struct loop *l, struct graph_saved *out, bool *replay)
     if (l->saver == NULL) {
         return true;
     }
+    graph_again_visit(l);
     *replay = replays(l);
     const char *id = is_root(l) ? named_checkpoint(l) : NULL;
     pthread_mutex_lock(&l->run->saver_lock);
-    bool fine = *replay ? load_older(l, out, &err)
-                        : l->saver->load(l->saver->self, l->ns, id, out, &err);
+    bool fine = true;
+    if (!*replay || l->run->req->attempt > 1) {
+        fine = l->saver->load(l->saver->self, l->ns, id, out, &err);
+    }
+    if (*replay && graph_again_visited(l, out)) {
+        *replay = false;
+    }
+    if (fine && *replay) {
+        graph_saved_fini(out);
+        fine = load_older(l, l->run->replay_before, out, &err);
+    }
+    while (fine && graph_again_orphan(l, out)) {
+        char newest[sizeof out->cp.id];
+        memcpy(newest, out->cp.id, sizeof newest);
+        graph_saved_fini(out);
+        fine = load_older(l, newest, out, &err);
+    }
     pthread_mutex_unlock(&l->run->saver_lock);
     return fine || graph_fault_err(&l->fault, &err);
 }
@@ -113,7 +126,7 @@ static bool set_limit(struct loop *l)
                                "recursion_limit must be at least 1");
     }
     l->limit = (unsigned)min_i64(n, LIMIT_MAX);
-    l->stop = l->step + (int)l->limit + 1;
+    l->stop = l->own ? l->noted_stop : l->step + (int)l->limit + 1;
     return true;
 }
 
@@ -159,6 +172,8 @@ enum loop_phase graph_start_load(struct loop *l)
     bool fine = load_saved(l, &saved, &replay);
     take_saved(l, &saved);
     recall_updated(l);
+    graph_again_take(l, &saved);
+    bool began = graph_again_began(l, &saved);
     graph_saved_fini(&saved);
     if (!fine) {
         l->end = LOOP_FAILED;
@@ -169,6 +184,9 @@ enum loop_phase graph_start_load(struct loop *l)
     }
     if (!is_root(l) && l->run->replay_before[0] != '\0') {
         l->resuming = RESUMING_UNSET; /* its input begins it anew */
+    }
+    if (began) {
+        l->resuming = RESUMING_YES; /* its input is in it already */
     }
     l->explicit_id = is_root(l) && named_checkpoint(l) != NULL;
     /* A nested graph runs its unfinished step again as a whole. */
@@ -237,6 +255,36 @@ static bool check_answer(struct loop *l, const struct command *c)
     return true;
 }
 
+static bool changes_state(const struct command *c)
+{
+    for (size_t i = 0; i < c->writes.count; i++) {
+        if (!graph_write_is_special(c->writes.at[i].channel)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Commands add up: of several attempts at one only the first stores it. */
+static bool put_command(struct loop *l, struct command *c)
+{
+    if (!graph_again_taken(l, GRAPH_NULL_TASK)) {
+        graph_again_mark(l, &c->writes);
+        return graph_save_writes(l, GRAPH_NULL_TASK, &c->writes, &l->fault);
+    }
+    graph_run_lock(l->run);
+    graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME);
+    for (size_t i = 0; i < c->writes.count; i++) {
+        const struct write *w = &c->writes.at[i];
+        if (w->channel == WRITE_RESUME) {
+            graph_pendings_add(&l->pending, GRAPH_NULL_TASK, w->channel,
+                               w->value);
+        }
+    }
+    graph_run_unlock(l->run);
+    return true;
+}
+
 /* A Command's parts become writes of the NULL task. */
 static bool take_command(struct loop *l, bool *resumes)
 {
@@ -247,7 +295,9 @@ static bool take_command(struct loop *l, bool *resumes)
     if (fine && c.resume_map != NULL) {
         l->run->resume_map = leat_hold(c.resume_map);
     }
-    if (fine && c.writes.count > 0) {
+    if (fine && changes_state(&c)) {
+        fine = put_command(l, &c);
+    } else if (fine && c.writes.count > 0) {
         fine = graph_save_writes(l, GRAPH_NULL_TASK, &c.writes, &l->fault);
     }
     graph_command_fini(&c);
@@ -316,6 +366,8 @@ static bool fork_from(struct loop *l)
     }
     graph_run_lock(r);
     graph_pendings_drop(&l->pending, NULL, WRITE_INTERRUPT);
+    /* A command's are in the checkpoint that follows. */
+    graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, PENDING_ANY);
     graph_run_unlock(r);
     bool fine = graph_save_put(l, "fork");
     if (l->at_exit) {
@@ -326,7 +378,9 @@ static bool fork_from(struct loop *l)
 
 static enum loop_phase go_on(struct loop *l, bool travels, bool commanded)
 {
-    graph_interrupt_seen(&l->cp);
+    if (!l->own) { /* else what it passed is in it */
+        graph_interrupt_seen(&l->cp);
+    }
     if (travels && !fork_from(l)) {
         return failed(l);
     }
@@ -342,6 +396,7 @@ static enum loop_phase go_on(struct loop *l, bool travels, bool commanded)
     }
     graph_run_lock(l->run);
     graph_stream_values(l);
+    graph_again_told(l);
     graph_run_unlock(l->run);
     return PHASE_PLAN;
 }
@@ -391,6 +446,9 @@ enum loop_phase graph_start_input(struct loop *l)
     bool told = l->resuming != RESUMING_UNSET;
     if (is_root(l)) {
         l->resuming = resuming ? RESUMING_YES : RESUMING_NO;
+    }
+    if (l->own && resuming) {
+        l->resuming = graph_again_resuming(l);
     }
     if (resuming) {
         return go_on(l, travels, commanded);

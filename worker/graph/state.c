@@ -140,7 +140,8 @@ void graph_state_kept(const struct pendings *p, const char *task_id,
     for (size_t i = 0; i < p->count; i++) {
         const struct write *w = &p->at[i].write;
         if (strcmp(p->at[i].task_id, task_id) == 0 &&
-            w->channel != WRITE_ERROR && w->channel != WRITE_INTERRUPT) {
+            w->channel != WRITE_ERROR && w->channel != WRITE_INTERRUPT &&
+            w->channel != WRITE_TAKEN) {
             graph_writes_add(out, w->channel, leat_hold(w->value));
         }
     }

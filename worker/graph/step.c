@@ -45,6 +45,10 @@ static enum loop_phase phase_plan(struct loop *l)
     if (graph_run_stopped(l)) {
         return ended(l, LOOP_CANCELLED);
     }
+    graph_save_plan(l);
+    if (l->halted) { /* by an earlier attempt */
+        return stopped(l);
+    }
     if (l->step > l->stop) {
         graph_fault_set(
             &l->fault, "GraphRecursionError",
@@ -55,7 +59,6 @@ static enum loop_phase phase_plan(struct loop *l)
             l->limit);
         return failed(l);
     }
-    graph_save_plan(l);
     graph_run_lock(l->run);
     graph_stream_checkpoint(l);
     graph_run_unlock(l->run);
@@ -225,6 +228,8 @@ static enum loop_phase phase_apply(struct loop *l)
     graph_run_unlock(l->run);
     l->updated_known = true;
     l->skip_done = true;
+    l->halted = stop;
+    l->speaks = show;
     if (!graph_save_put(l, "loop")) {
         return failed(l);
     }
@@ -438,6 +443,7 @@ void graph_step_fini(struct loop *l)
     leat_drop(l->base_values);
     graph_tasks_fini(&l->base_tasks);
     leat_drop(l->told);
+    leat_drop(l->noted_told);
     leat_drop(l->shown);
     graph_channels_fini(&l->channels);
     graph_checkpoint_fini(&l->cp);

@@ -42,12 +42,14 @@ static void find_answers(struct work *w)
     } else if (kept != NULL) {
         add_answer(w, leat_hold(kept));
     }
-    if (l->run->resume_map != NULL) {
+    bool taken = graph_again_taken(l, w->task->id);
+    if (l->run->resume_map != NULL && !taken) {
         char id[33];
         graph_interrupt_id(w->task->ns, id);
         leat_value *answer = leat_value_of(
             leat_get(leat_view_of(l->run->resume_map), id));
         if (answer != NULL) {
+            w->took = true;
             add_answer(w, answer);
         }
     }
@@ -266,9 +268,12 @@ static void add_answers(struct work *w, struct writes *to, size_t most)
     }
 }
 
-static bool keep(struct work *w, const struct writes *kept)
+static bool keep(struct work *w, struct writes *kept)
 {
     struct fault f = FAULT_INIT;
+    if (w->took || atomic_load(&w->loop->run->answered)) {
+        graph_again_mark(w->loop, kept);
+    }
     if (graph_save_writes(w->loop, w->task->id, kept, &f)) {
         return true;
     }

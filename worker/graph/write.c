@@ -41,6 +41,12 @@ void graph_writes_fini(struct writes *w)
     *w = (struct writes){0};
 }
 
+bool graph_write_is_special(int channel)
+{
+    return (channel <= WRITE_ERROR && channel >= WRITE_RESUME) ||
+           channel == WRITE_TAKEN;
+}
+
 bool graph_writes_has(const struct writes *w, int channel)
 {
     for (size_t i = 0; i < w->count; i++) {

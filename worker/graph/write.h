@@ -22,6 +22,8 @@ void graph_writes_add(struct writes *w, int channel, leat_value *value);
 void graph_writes_append(struct writes *w, const struct writes *more);
 void graph_writes_clear(struct writes *w);
 void graph_writes_fini(struct writes *w);
+/* Told apart by its task only: there is one of each, and it is no result. */
+bool graph_write_is_special(int channel);
 bool graph_writes_has(const struct writes *w, int channel);
 
 /*
