@@ -53,6 +53,7 @@ GATEWAY_O := $(call objects,gateway/*.c)
 WORKER_O  := $(call objects,worker/*.c worker/nodes/*.c)
 CLI_O     := $(call objects,cli/*.c)
 CONF_O    := $(call objects,tests/conformance/*.c)
+PROP_O    := $(call objects,tests/property/*.c)
 HARNESS_O := $(call objects,tests/harness/*.c)
 UNIT_O    := $(call objects,tests/unit/*.c)
 
@@ -66,6 +67,7 @@ GATEWAY := $(call program,gateway,$(GATEWAY_O),leat-gateway)
 WORKER  := $(call program,worker,$(WORKER_O),leat-worker)
 CLI     := $(call program,cli,$(CLI_O),leat)
 CONFORM := $(if $(CONF_O),$(BUILD)/graph-conformance)
+PROPERTY := $(if $(PROP_O),$(BUILD)/tests/property)
 UNIT    := $(if $(UNIT_O),$(BUILD)/tests/unit)
 GRAPHS  := $(patsubst examples/%.c,$(BUILD)/graphs/%.so,$(wildcard examples/*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
@@ -116,6 +118,10 @@ $(BUILD)/leat: $(CLI_O) $(LIBCOMMON)
 $(BUILD)/graph-conformance: $(CONF_O) $(LIBGRAPH) $(LIBCOMMON)
 	$(call link,$(filter %.a,$^))
 
+$(BUILD)/tests/property: $(PROP_O) $(call without_main,$(CONF_O) $(WORKER_O)) \
+		$(LIBGRAPH) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
+
 # One binary of all parts: the executable itself must define what
 # gateway/handover.c puts in place of libc's recv().
 $(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
@@ -151,13 +157,13 @@ run: all
 
 unit: $(UNIT)
 
-check: all $(UNIT) | deps-check
-	tests/run --build $(BUILD) --only unit,conformance $(ARGS)
+check: all $(UNIT) $(PROPERTY) | deps-check
+	tests/run --build $(BUILD) --only unit,conformance,property $(ARGS)
 
-test: all $(UNIT) | deps-test
+test: all $(UNIT) $(PROPERTY) | deps-test
 	tests/run --build $(BUILD) $(ARGS)
 
-test-long: all $(UNIT) | deps-test
+test-long: all $(UNIT) $(PROPERTY) | deps-test
 	LEAT_TEST_LONG=1 tests/run --build $(BUILD) --long $(ARGS)
 	$(MAKE) asan
 	$(MAKE) tsan

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * property: tries every property on every case.
+ *
+ *     property [--only NAME] [--verbose] FILE
+ *
+ * FILE has one case per line, as cases.py writes them. Prints what failed and
+ * ends with `N passed, N failed`: one per property and case.
+ */
+#include "tests/property/property.h"
+
+#include "common/clock.h"
+#include "worker/graph/pool.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct property {
+    const char *name;
+    bool (*holds)(struct trial *t);
+    bool threads; /* tasks run side by side */
+} properties[] = {
+    {"kill", property_kill, false},
+};
+
+struct options {
+    const char *only;
+    const char *file;
+    bool verbose;
+};
+
+/* ---- a world without chance --------------------------------------------- */
+
+static int64_t mono_ns(void *arg)
+{
+    (void)arg;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t wall_us(void *arg)
+{
+    (void)arg;
+    return INT64_C(1700000000000000);
+}
+
+static const struct clock_source still = {.mono_ns = mono_ns,
+                                          .wall_us = wall_us};
+
+/* ---- cases -------------------------------------------------------------- */
+
+static bool hold(const struct property *p, struct trial *t)
+{
+    t->dice = (struct dice){t->seed * 31 + (uint64_t)p->name[0]};
+    graph_pool_alone(!p->threads);
+    bool fine = p->holds(t);
+    printf("%s property %s, seed %llu\n", fine ? "ok  " : "FAIL", p->name,
+           (unsigned long long)t->seed);
+    fflush(stdout);
+    return fine;
+}
+
+struct totals {
+    unsigned passed, failed;
+};
+
+static void try_case(const struct options *o, leat_view c, struct totals *sum)
+{
+    struct err err = ERR_INIT;
+    struct trial t = {
+        .seed = leat_uint(leat_get(c, "seed"), 0),
+        .inputs = leat_get(c, "inputs"),
+        .names = leat_get(c, "names"),
+        .verbose = o->verbose,
+    };
+    if (!graph_decl_compile(leat_get(c, "graphs"), &t.graph, &err)) {
+        printf("FAIL seed %llu: %s\n", (unsigned long long)t.seed, err.text);
+        sum->failed++;
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(properties); i++) {
+        const struct property *p = &properties[i];
+        if (o->only == NULL || strcmp(o->only, p->name) == 0) {
+            *(hold(p, &t) ? &sum->passed : &sum->failed) += 1;
+        }
+    }
+    graph_drop(&t.graph);
+}
+
+static bool try_line(const struct options *o, const char *line, size_t len,
+                     struct totals *sum)
+{
+    char why[128];
+    leat_value *c = leat_from_json(line, len, why, sizeof why);
+    if (c == NULL) {
+        fprintf(stderr, "%s: %s\n", o->file, why);
+        return false;
+    }
+    try_case(o, leat_view_of(c), sum);
+    leat_drop(c);
+    return true;
+}
+
+static bool try_file(const struct options *o, struct totals *sum)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+    bool fine = true;
+    FILE *f = fopen(o->file, "r");
+    if (f == NULL) {
+        perror(o->file);
+        return false;
+    }
+    while (fine && (len = getline(&line, &room, f)) > 0) {
+        fine = try_line(o, line, (size_t)len, sum);
+    }
+    free(line);
+    fclose(f);
+    return fine;
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--verbose") == 0) {
+            o->verbose = true;
+        } else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+            o->only = argv[++i];
+        } else if (o->file == NULL && argv[i][0] != '-') {
+            o->file = argv[i];
+        } else {
+            return false;
+        }
+    }
+    return o->file != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    struct totals sum = {0};
+    if (!parse(argc, argv, &o)) {
+        fprintf(stderr, "usage: property [--only NAME] [--verbose] FILE\n");
+        return 2;
+    }
+    clock_source_set(&still);
+    bool fine = try_file(&o, &sum);
+    graph_pool_stop();
+    printf("%u passed, %u failed\n", sum.passed, sum.failed);
+    return fine && sum.failed == 0 ? 0 : 1;
+}
