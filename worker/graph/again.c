@@ -128,6 +128,17 @@ static void take_marks(struct loop *l)
     }
 }
 
+/* By this the next tasks are ordered, and of tasks that fail the first tells
+ * what the run's error is. */
+static void take_updated(struct loop *l, bool known)
+{
+    l->updated_known = known;
+    for (uint32_t c = 0; c < l->graph->channel_count; c++) {
+        l->updated[c] = known && l->cp.versions[c] == l->cp.version_max &&
+                        graph_channel_available(&l->channels, c);
+    }
+}
+
 void graph_again_take(struct loop *l, const struct graph_saved *saved)
 {
     take_marks(l);
@@ -143,8 +154,7 @@ void graph_again_take(struct loop *l, const struct graph_saved *saved)
     }
     l->noted_spoke = leat_bool(leat_get(note, "spoke"), false);
     l->noted_told = leat_value_of(leat_get(note, "told"));
-    l->updated_known = l->updated_known &&
-                       !leat_bool(leat_get(note, "unordered"), false);
+    take_updated(l, !leat_bool(leat_get(note, "unordered"), false));
     l->halted = leat_bool(leat_get(note, "halted"), false);
     l->noted_stop = (int)leat_int(leat_get(note, "stop"), 0);
     leat_text replay = leat_string(leat_get(note, "replay"));

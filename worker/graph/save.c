@@ -183,7 +183,9 @@ static size_t stored_writes(const struct graph *g, const char *task_id,
     for (size_t i = 0; i < w->count; i++) {
         const struct write *from = &w->at[i];
         bool special = graph_write_is_special(from->channel);
-        position += special || is_untracked(g, from->channel) ? 0 : 1;
+        bool counts = from->channel != WRITE_TAKEN &&
+                      !is_untracked(g, from->channel);
+        position += counts ? 1 : 0;
         if (from->channel == WRITE_UNKNOWN ||
             is_untracked(g, from->channel)) {
             continue;
