@@ -167,16 +167,17 @@ static bool render_value(struct buf *out, enum stat_id id)
                       close, (long long)load(&values[id]));
 }
 
-/* Buckets are cumulative, and all are shown: rates need them from zero on. */
-static bool render_histogram(struct buf *out, enum stat_id id)
+/* Buckets are cumulative, and all are shown: rates need them from zero on.
+ * `unit`: microseconds in one. */
+static bool render_histogram(struct buf *out, enum stat_id id,
+                             const char *name, double unit)
 {
     struct histogram *h = histogram_of[id];
-    const char *name = rows[id].name;
     int64_t seen = 0;
     for (size_t i = 0; i + 1 < BUCKETS; i++) {
         seen += load(&h->buckets[i]);
         if (!buf_printf(out, "%s_bucket{le=\"%.9g\"} %lld\n", name,
-                        (double)edge(i) / 1e6, (long long)seen)) {
+                        (double)edge(i) / unit, (long long)seen)) {
             return false;
         }
     }
@@ -185,7 +186,16 @@ static bool render_histogram(struct buf *out, enum stat_id id)
                       "%s_bucket{le=\"+Inf\"} %lld\n%s_sum %.9g\n"
                       "%s_count %lld\n",
                       name, (long long)seen, name,
-                      (double)load(&h->sum_us) / 1e6, name, (long long)seen);
+                      (double)load(&h->sum_us) / unit, name, (long long)seen);
+}
+
+bool stat_render_ms(struct buf *out, enum stat_id id, const char *name)
+{
+    must(out != NULL && row_of(id)->kind == STAT_HISTOGRAM);
+    const struct row row = {.name = name,
+                            .kind = STAT_HISTOGRAM,
+                            .help = "In milliseconds."};
+    return render_head(out, &row) && render_histogram(out, id, name, 1e3);
 }
 
 bool stat_render(struct buf *out, unsigned procs)
@@ -202,7 +212,8 @@ bool stat_render(struct buf *out, unsigned procs)
         if (first && !render_head(out, &rows[id])) {
             return false;
         }
-        bool ok = rows[id].kind == STAT_HISTOGRAM ? render_histogram(out, id)
+        bool ok = rows[id].kind == STAT_HISTOGRAM ? render_histogram(out, id,
+                                                                   rows[id].name, 1e6)
                                                   : render_value(out, id);
         if (!ok) {
             return false;

@@ -32,6 +32,9 @@ void stat_observe_us(enum stat_id id, int64_t us);
 /* Upper edge of the bucket that holds quantile q (0 to 1); 0 when empty. */
 int64_t stat_quantile_us(enum stat_id id, double q);
 
+/* A histogram under another name, in milliseconds. */
+MUST_USE bool stat_render_ms(struct buf *out, enum stat_id id,
+                             const char *name);
 /* Prometheus text of the rows of these programs; false at the buffer's cap. */
 MUST_USE bool stat_render(struct buf *out, unsigned procs);
 

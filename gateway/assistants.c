@@ -239,11 +239,26 @@ static bool check_patch(leat_view body, struct err *err)
            check_context(body, err);
 }
 
+/* One that is to be changed: what everybody has, an owner may only use. */
+static bool require_own(struct gw_req *r, struct store_assistant *a,
+                        struct err *err)
+{
+    if (!gw_assistants_require(r, a, err)) {
+        return false;
+    }
+    if (*r->owner == '\0' || strcmp(a->owner, STORE_EVERYBODY) != 0) {
+        return true;
+    }
+    store_assistant_fini(a);
+    return err_set(err, ERR_FORBIDDEN,
+                   "system assistants are everybody's: create one of your own");
+}
+
 bool gw_assistants_patch(struct gw_req *r, struct err *err)
 {
     leat_view body = leat_view_of(r->body);
     struct store_assistant a;
-    if (!check_patch(body, err) || !gw_assistants_require(r, &a, err)) {
+    if (!check_patch(body, err) || !require_own(r, &a, err)) {
         return false;
     }
     struct id id = a.assistant_id;
@@ -286,7 +301,7 @@ bool gw_assistants_latest(struct gw_req *r, struct err *err)
 {
     struct store_assistant a;
     int64_t version = 0;
-    if (!read_version(r, &version, err) || !gw_assistants_require(r, &a, err)) {
+    if (!read_version(r, &version, err) || !require_own(r, &a, err)) {
         return false;
     }
     struct id id = a.assistant_id;
@@ -398,7 +413,7 @@ bool gw_assistants_delete(struct gw_req *r, struct err *err)
     struct store_assistant a;
     bool threads = false;
     if (!gw_req_query_bool(r, "delete_threads", false, &threads, err) ||
-        !gw_assistants_require(r, &a, err)) {
+        !require_own(r, &a, err)) {
         return false;
     }
     struct id id = a.assistant_id;

@@ -151,6 +151,28 @@ static const char *next_value(struct gw_req *r, const char **at,
     return NULL;
 }
 
+bool gw_req_check_query(struct gw_req *r, struct err *err)
+{
+    const char *query = info_of(r)->query_string;
+    return query == NULL ||
+           gw_route_decode(keep_text(r, query, strlen(query)), true) ||
+           err_set(err, ERR_BAD_REQUEST,
+                   "broken escape in the query, or it is not UTF-8");
+}
+
+const char *gw_req_query_first(struct gw_req *r, const char *name,
+                               const char **at)
+{
+    *at = info_of(r)->query_string;
+    return next_value(r, at, name);
+}
+
+const char *gw_req_query_next(struct gw_req *r, const char *name,
+                              const char **at)
+{
+    return next_value(r, at, name);
+}
+
 const char *gw_req_query(struct gw_req *r, const char *name)
 {
     const char *at = info_of(r)->query_string;

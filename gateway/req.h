@@ -57,6 +57,13 @@ bool gw_req_has_param(const struct gw_req *r, const char *name);
  * None as an empty value). Freed with the request.
  */
 const char *gw_req_query(struct gw_req *r, const char *name);
+/* Can all of the query be read? ERR_BAD_REQUEST. */
+MUST_USE bool gw_req_check_query(struct gw_req *r, struct err *err);
+/* The same for one that may be repeated, value by value: `*at` is theirs. */
+const char *gw_req_query_first(struct gw_req *r, const char *name,
+                               const char **at);
+const char *gw_req_query_next(struct gw_req *r, const char *name,
+                              const char **at);
 /* true/false/1/0/yes/no; 422 for anything else. */
 MUST_USE bool gw_req_query_bool(struct gw_req *r, const char *name,
                                 bool fallback, bool *out, struct err *err);

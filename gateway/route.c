@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_text.h"
+
 static int hex_of(char c)
 {
     if (c >= '0' && c <= '9') {
@@ -19,6 +21,20 @@ static int hex_of(char c)
         return c - 'A' + 10;
     }
     return -1;
+}
+
+static bool is_utf8(const char *text, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    const unsigned char *end = at + len;
+    while (at < end) {
+        unsigned n = *at < 0x80 ? 1 : json_text_utf8(at, end);
+        if (n == 0) {
+            return false;
+        }
+        at += n;
+    }
+    return true;
 }
 
 bool gw_route_decode(char *text, bool plus)
@@ -41,7 +57,7 @@ bool gw_route_decode(char *text, bool plus)
         *to++ = c;
     }
     *to = '\0';
-    return true;
+    return is_utf8(text, (size_t)(to - text));
 }
 
 bool gw_route_split(const char *path, const char *prefix, struct gw_path *out,

@@ -58,7 +58,8 @@ MUST_USE bool gw_route_find(const struct gw_route *table, const char *method,
 const char *gw_route_param(const struct gw_route *route,
                            const struct gw_path *path, const char *name);
 
-/* Decodes %xx (and '+' as a space when `plus`) in place; false if broken. */
+/* Decodes %xx (and '+' as a space when `plus`) in place; false if broken, or
+ * if what comes out is not UTF-8. */
 MUST_USE bool gw_route_decode(char *text, bool plus);
 
 #endif

@@ -152,6 +152,9 @@ static bool serve(struct gw_req *r, struct err *err)
     if ((flags & GW_STREAM) != 0 && strcmp(gw_req_method(r), "HEAD") == 0) {
         return err_set(err, ERR_METHOD, "Method Not Allowed");
     }
+    if (!gw_req_check_query(r, err)) {
+        return false;
+    }
     if ((flags & (GW_JSON | GW_MAYBE_JSON)) != 0 && !gw_req_read_json(r, err)) {
         return false;
     }

@@ -2,14 +2,11 @@
 /*
  * system.c: what this server is and how it is.
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/stat.h"
+#include "gateway/check.h"
+#include "gateway/clerk.h"
 #include "gateway/handlers.h"
-
-#define METRICS_MAX ((size_t)4 << 20)
 
 static bool say_ok(struct gw_req *r)
 {
@@ -48,7 +45,7 @@ bool gw_system_info(struct gw_req *r, struct err *err)
     return gw_req_json_take(
         r, leat_pack("{s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:{s:s}}",
                      "version", LEAT_VERSION, "langgraph_py_version", "1.0.0",
-                     "context", "leat", "flags", "assistants", 1, "crons", 0,
+                     "context", "leat", "flags", "assistants", 1, "crons", 1,
                      "langsmith", 0, "langsmith_tracing_replicas", 0,
                      "metadata", "server", "leat"));
 }
@@ -78,43 +75,50 @@ bool gw_system_live(struct gw_req *r, struct err *err)
     return say_ok(r);
 }
 
-/* Lines "name{labels} number" as {"name{labels}": number}. */
-static leat_value *metrics_object(const char *text)
+/* ---- development ------------------------------------------------------- */
+
+/* System assistants are made when their graphs register: that was before. */
+static bool make_system_assistants(struct gw_req *r, struct err *err)
 {
-    leat_writer *w = leat_writer_new();
-    leat_write_object(w);
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        const char *end = text + len;
-        const char *space = end;
-        while (space > text && *space != ' ') {
-            space--;
-        }
-        if (*text != '#' && space > text) {
-            leat_write_key_n(w, text, (size_t)(space - text));
-            leat_write_double(w, strtod(space, NULL));
-        }
-        text = end + (*end != '\0');
+    leat_value *graphs = gw_hub_graphs(r->app->hub);
+    leat_iter it = leat_iter_of(leat_get(leat_view_of(graphs), "graphs"));
+    bool ok = true;
+    while (ok && leat_next(&it)) {
+        char *name = value_strdup(leat_get(it.item, "id"));
+        ok = name == NULL || gw_clerk_ensure(r->app->clerk, r->store, name, err);
+        free(name);
     }
-    leat_write_end(w);
-    return leat_writer_finish(&w);
+    leat_drop(graphs);
+    return ok;
 }
 
-bool gw_system_metrics(struct gw_req *r, struct err *err)
+bool gw_system_truncate(struct gw_req *r, struct err *err)
 {
-    const char *format = gw_req_query(r, "format");
-    bool json = format != NULL && strcmp(format, "json") == 0;
-    if (format != NULL && !json && strcmp(format, "prometheus") != 0) {
-        return err_set(err, ERR_INVALID,
-                       "format: must be one of prometheus|json");
+    static const struct gw_check_field rows[] = {
+        {"runs", gw_check_bool, NULL, false},
+        {"threads", gw_check_bool, NULL, false},
+        {"assistants", gw_check_bool, NULL, false},
+        {"checkpointer", gw_check_bool, NULL, false},
+        {"store", gw_check_bool, NULL, false},
+    };
+    static const unsigned bits[COUNT_OF(rows)] = {
+        STORE_RUNS, STORE_THREADS, STORE_ASSISTANTS, STORE_CHECKPOINTS,
+        STORE_ITEMS};
+    leat_view body = leat_view_of(r->body);
+    unsigned what = 0;
+    if (!conf_bool(r->app->conf, CONF_ALLOW_TRUNCATE)) {
+        return err_set(err, ERR_NOT_FOUND, "Not Found");
     }
-    struct buf text;
-    buf_init(&text, METRICS_MAX);
-    must(stat_render(&text, PROC_GATEWAY));
-    bool done =
-        json ? gw_req_json_take(r, metrics_object(buf_text(&text)))
-             : gw_req_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8",
-                            text.data, text.len);
-    buf_fini(&text);
-    return done;
+    if (*r->owner != '\0') {
+        return err_set(err, ERR_FORBIDDEN, "this is everybody's data");
+    }
+    if (!gw_check_fields(body, "", rows, COUNT_OF(rows), err) ||
+        gw_req_store(r, err) == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        what |= leat_bool(leat_get(body, rows[i].name), false) ? bits[i] : 0;
+    }
+    return store_truncate(r->store, what, err) &&
+           make_system_assistants(r, err) && say_ok(r);
 }

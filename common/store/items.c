@@ -11,7 +11,9 @@
 
 #include "common/clock.h"
 
-#define SPACE_BYTES_MAX 4096
+/* Both are in one index, whose rows PostgreSQL limits to a third of a page. */
+#define SPACE_BYTES_MAX 1024
+#define KEY_BYTES_MAX 1024
 #define SWEEP_ROWS "1000"
 /* A use that would lengthen a life by less than this part of it is not
  * written down: an item that is read all the time costs few writes. */
@@ -87,6 +89,11 @@ static bool put(store_t *s, const struct store_item_key *k,
     char *space = NULL;
     if (!store_items_space_text(k->space, false, &space, err)) {
         return false;
+    }
+    if (strlen(k->key) > KEY_BYTES_MAX) {
+        free(space);
+        return err_set(err, ERR_INVALID, "a key is at most %d bytes long",
+                       KEY_BYTES_MAX);
     }
     int64_t now = clock_wall_us();
     int64_t ttl = ttl_us == 0 ? s->item_ttl_us : max_i64(ttl_us, 0);

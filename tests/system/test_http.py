@@ -408,6 +408,14 @@ def test_system_routes(api):
     for name in ("leat_events_lost_total", "leat_open_streams", "leat_first_event_seconds",
                  "leat_slow_readers_closed_total"):
         assert re.search(rf"^# TYPE {name} ", text, re.M), name
+    for name, kind in (("http_requests_total", "counter"), ("http_requests_latency", "histogram"),
+                       ("num_pending_runs", "gauge"), ("num_running_runs", "gauge"),
+                       ("workers_max", "gauge"), ("workers_active", "gauge"),
+                       ("workers_available", "gauge")):
+        assert f"# TYPE lg_api_{name} {kind}\n" in text, name
+    numbers = api.request("GET", "/metrics?format=json").json()
+    assert numbers["lg_api_workers_max"] == 128 and numbers["lg_api_workers_available"] > 0
+    assert numbers['lg_api_http_requests_total{status="2xx"}'] > 0
 
 
 def test_reference(api):

@@ -133,6 +133,40 @@ def test_system_assistants_are_everybodys(ann, bob):
         assert who.post("/runs/wait", {"assistant_id": "trivial", "input": {"x": 1}}) == {"x": 2}
 
 
+def test_system_assistants_are_not_an_owners_to_change(ann, admin):
+    before = admin.get("/assistants/trivial")
+    for method, tail, body in (("PATCH", "", {"name": "mine"}), ("DELETE", "", None),
+                               ("POST", "/latest", {"version": 1})):
+        got = ann.request(method, f"/assistants/{before['assistant_id']}{tail}", body)
+        assert got.status == 403, got
+    assert ann.request("POST", "/internal/truncate", {"store": True}).status == 403
+    assert admin.get("/assistants/trivial") == before
+
+
+def test_items_are_their_owners(ann, bob, admin):
+    item = {"namespace": ["tenants"], "key": "k", "value": {"v": 1}}
+    assert ann.request("PUT", "/store/items", item).status == 204
+    where = "/store/items?namespace=tenants&key=k"
+    assert bob.get(where) is None
+    assert ann.get(where)["value"] == admin.get(where)["value"] == {"v": 1}
+    for who, found in ((ann, 1), (bob, 0), (admin, 1)):
+        prefix = {"namespace_prefix": ["tenants"]}
+        assert len(who.post("/store/items/search", prefix)["items"]) == found
+        assert len(who.post("/store/namespaces", {"prefix": ["tenants"]})["namespaces"]) == found
+    name = {"namespace": ["tenants"], "key": "k"}
+    assert bob.request("DELETE", "/store/items", name).status == 204
+    assert ann.get(where)["value"] == {"v": 1}
+    assert bob.request("PUT", "/store/items", {**item, "value": {"v": 2}}).status == 204
+    assert (ann.get(where)["value"], bob.get(where)["value"]) == ({"v": 1}, {"v": 2})
+
+
+def test_nodes_act_as_their_runs_owner(ann, bob):
+    ann.post("/runs/wait", {"assistant_id": "agent", "input": {"messages": [
+        {"role": "human", "content": "hi"}]}, "config": {"configurable": {"user_id": "u9"}}})
+    where = "/store/items?namespace=sharedState.data&key=user_id"
+    assert ann.get(where) is not None and bob.get(where) is None
+
+
 def test_a_taken_thread_id_is_a_conflict(theirs, bob):
     for how in ("raise", "do_nothing"):
         got = bob.request("POST", "/threads", {"thread_id": theirs["thread_id"], "if_exists": how})
