@@ -154,7 +154,7 @@ CONF(BODY_BYTES, "body-bytes", "LEAT_BODY_BYTES", BYTES, "300MiB", 1024,
 CONF(JSON_DEPTH, "json-depth", "LEAT_JSON_DEPTH", INT, "128", 1, 1024,
      PROC_GATEWAY, 0, "Deepest nesting of a request body.")
 CONF(NAME_BYTES, "name-bytes", "LEAT_NAME_BYTES", INT, "1024", 16, 1024,
-     PROC_GATEWAY, 0, "Longest name: of a key, a namespace, an assistant.")
+     PROC_GATEWAY, 0, "Longest key and longest namespace of an item.")
 CONF(SUBMIT_WAIT, "submit-wait", "LEAT_SUBMIT_WAIT", DURATION, "30s",
      CONF_MS(1), CONF_HOUR(1), PROC_GATEWAY, 0,
      "How long a new run waits for the broker before 503.")

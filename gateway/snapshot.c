@@ -22,10 +22,12 @@ struct work {
 
 static bool build(const struct work *w, leat_value **out, struct err *err);
 
+/* Written by no task as its result. */
 static bool is_special(const char *channel)
 {
     return strcmp(channel, "__interrupt__") == 0 ||
-           strcmp(channel, "__error__") == 0;
+           strcmp(channel, "__error__") == 0 ||
+           strcmp(channel, "__taken__") == 0;
 }
 
 static bool is_of(const struct store_write *w, leat_view task_id)

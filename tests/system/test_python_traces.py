@@ -22,6 +22,7 @@ APART = {
     "104_error_and_finished": "a failure stops its siblings wherever they are",
     "42_llm_nostream_and_nonstreaming": "the native one knows the tag langsmith:nostream too",
     "100_send_and_edge": "the description reads a key that is absent",
+    "183_two_questions_one_node": "an update that came with an answer is not in the older state",
     "218_agent_open_calls": "a message sent as JSON is not the one that was given in process",
 }
 
