@@ -2,8 +2,11 @@
 """Runs that stop and go on: dynamic and static interrupts, in graphs and in
 graphs within graphs, and runs that fail."""
 
+import json
+
 import pytest
 
+from support.api import Api
 from support.expect import agent_updates, ai, answered, golden, human, meta
 from support.mask import mask, pairs
 from support.sse import check_ids
@@ -297,3 +300,29 @@ def test_input_that_the_graph_cannot_take(api, given, error):
     if error:
         assert events[-1].data["error"] == error
     assert api.get(f"/threads/{thread}")["status"] == "error"
+
+
+def test_graphs_that_a_node_calls_ask_in_turn(parts, tmp_path):
+    """Between its answers the node is next, has no result and asks anew."""
+    call = {"do": [{"op": "call_graph", "graph": "sub", "input": {"x": 1}, "as": "one"},
+                   {"op": "call_graph", "graph": "sub", "input": {"x": 2}, "as": "two"},
+                   {"op": "return", "value": {"log": [{"$var": "one.y"}, {"$var": "two.y"}]}}]}
+    ask = {"do": [{"op": "interrupt", "value": {"$concat": ["q", {"$state": "x"}]}, "as": "v"},
+                  {"op": "return", "value": {"y": {"$var": "v"}}}]}
+    path = tmp_path / "calls.json"
+    path.write_text(json.dumps({"graphs": {
+        "main": {"state": {"log": "append"}, "nodes": {"n": call}, "edges": [["__start__", "n"]]},
+        "sub": {"state": {"x": "last", "y": "last"}, "nodes": {"s": ask},
+                "edges": [["__start__", "s"]]}}}))
+    api = Api(parts(workers=1, worker=[f"--graphs={path}"]).url)
+    thread = api.thread()
+    for step, question in (({"input": {"log": []}}, "q1"), ({"command": {"resume": "a"}}, "q2")):
+        api.join(api.start(thread, "calls", **step))
+        state = api.state(thread)
+        assert state["next"] == ["n"]
+        (task,) = state["tasks"]
+        assert [i["value"] for i in task["interrupts"]] == [question]
+        assert task.get("result") is None
+    api.join(api.start(thread, "calls", command={"resume": "b"}))
+    assert api.state(thread)["values"] == {"log": ["a", "b"]}
+    assert api.state(thread)["next"] == []
