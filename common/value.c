@@ -460,6 +460,11 @@ char *value_strdup(leat_view v)
     return s.ptr == NULL ? NULL : base_memdup(s.ptr, s.len);
 }
 
+char *value_strdup_nonempty(leat_view v)
+{
+    return leat_string(v).len == 0 ? NULL : value_strdup(v);
+}
+
 size_t value_weight(const leat_value *v)
 {
     if (v == NULL) {

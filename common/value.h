@@ -75,6 +75,7 @@ leat_view value_view_raw(const void *bytes);
 
 /* The view's string as a terminated copy (caller frees), NULL if no string. */
 char *value_strdup(leat_view v);
+char *value_strdup_nonempty(leat_view v); /* NULL for "" too */
 /* Bytes a value stands for in memory, for limits: its own and its parts';
  * shared parts count each time, what a slice's owner holds besides does not. */
 size_t value_weight(const leat_value *v);

@@ -56,17 +56,6 @@ bool gw_state_get(struct gw_req *r, struct err *err)
     return reply_state(r, &key, subgraphs, err);
 }
 
-/* The text of a member of `checkpoint`, "" as NULL; the caller frees. */
-static char *member(leat_view checkpoint, const char *name)
-{
-    char *text = value_strdup(leat_get(checkpoint, name));
-    if (text != NULL && *text == '\0') {
-        free(text);
-        text = NULL;
-    }
-    return text;
-}
-
 bool gw_state_at(struct gw_req *r, struct err *err)
 {
     static const struct gw_check_field rows[] = {
@@ -82,8 +71,8 @@ bool gw_state_at(struct gw_req *r, struct err *err)
     struct id id = t.thread_id;
     store_thread_fini(&t);
     leat_view checkpoint = leat_get(body, "checkpoint");
-    char *ns = member(checkpoint, "checkpoint_ns");
-    char *at = member(checkpoint, "checkpoint_id");
+    char *ns = value_strdup_nonempty(leat_get(checkpoint, "checkpoint_ns"));
+    char *at = value_strdup_nonempty(leat_get(checkpoint, "checkpoint_id"));
     struct store_checkpoint_key key = {
         .thread_id = id,
         .ns = ns == NULL ? "" : ns,
@@ -158,8 +147,9 @@ static char *before_of(leat_view v)
         return value_strdup(v);
     }
     leat_view configurable = leat_get(v, "configurable");
-    return member(leat_type_of(configurable) == LEAT_OBJECT ? configurable : v,
-                  "checkpoint_id");
+    return value_strdup_nonempty(leat_get(
+        leat_type_of(configurable) == LEAT_OBJECT ? configurable : v,
+        "checkpoint_id"));
 }
 
 bool gw_state_history_post(struct gw_req *r, struct err *err)
@@ -178,8 +168,8 @@ bool gw_state_history_post(struct gw_req *r, struct err *err)
     }
     leat_view checkpoint = leat_get(body, "checkpoint");
     leat_view metadata = leat_get(body, "metadata");
-    char *ns = member(checkpoint, "checkpoint_ns");
-    char *id = member(checkpoint, "checkpoint_id");
+    char *ns = value_strdup_nonempty(leat_get(checkpoint, "checkpoint_ns"));
+    char *id = value_strdup_nonempty(leat_get(checkpoint, "checkpoint_id"));
     char *before = before_of(leat_get(body, "before"));
     struct store_checkpoints_query q = {
         .thread_id = t.thread_id,

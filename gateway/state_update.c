@@ -45,17 +45,6 @@ static bool has_checkpoint(struct gw_req *r,
            err_set(err, ERR_NOT_FOUND, "Checkpoint %.100s not found", key->id);
 }
 
-/* The text of a member, "" as NULL; the caller frees. */
-static char *member(leat_view object, const char *name)
-{
-    char *text = value_strdup(leat_get(object, name));
-    if (text != NULL && *text == '\0') {
-        free(text);
-        text = NULL;
-    }
-    return text;
-}
-
 static bool update_at(struct gw_req *r, const struct store_thread *t,
                       struct gw_update *u, struct err *err)
 {
@@ -95,10 +84,11 @@ bool gw_state_update(struct gw_req *r, struct err *err)
         return false;
     }
     leat_view checkpoint = leat_get(body, "checkpoint");
-    char *id = member(checkpoint, "checkpoint_id");
-    char *ns = member(checkpoint, "checkpoint_ns");
+    char *id = value_strdup_nonempty(leat_get(checkpoint, "checkpoint_id"));
+    char *ns = value_strdup_nonempty(leat_get(checkpoint, "checkpoint_ns"));
     if (id == NULL) {
-        id = member(body, "checkpoint_id"); /* as older clients say it */
+        /* as older clients say it */
+        id = value_strdup_nonempty(leat_get(body, "checkpoint_id"));
     }
     struct gw_update u = {.checkpoint_id = id, .checkpoint_ns = ns};
     bool ok = update_at(r, &t, &u, err);

@@ -42,23 +42,6 @@ void mask_state_metadata(struct mask *m, tree *results)
     mask_events(m, results, core_event_metadata);
 }
 
-static void sort_by_text(tree *list)
-{
-    for (size_t i = 1; i < tree_count(list); i++) {
-        for (size_t k = i; k > 0; k--) {
-            char *a = tree_to_json(list->items[k - 1]);
-            char *b = tree_to_json(list->items[k]);
-            if (strcmp(a, b) > 0) {
-                tree *swap = list->items[k];
-                list->items[k] = list->items[k - 1];
-                list->items[k - 1] = swap;
-            }
-            free(a);
-            free(b);
-        }
-    }
-}
-
 /* Of a state or a checkpoint's event. */
 static void sort_results(struct mask *m, tree *state)
 {
@@ -67,7 +50,7 @@ static void sort_results(struct mask *m, tree *state)
     for (size_t i = 0; i < tree_count(tasks); i++) {
         const tree *result = tree_get(tree_at(tasks, i), "result");
         for (size_t k = 0; k < tree_count(result); k++) {
-            sort_by_text(tree_get(tree_at(result, k), "$writes"));
+            tree_sort(tree_get(tree_at(result, k), "$writes"), tree_to_json);
         }
     }
 }

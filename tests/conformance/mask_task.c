@@ -324,31 +324,14 @@ static char *question_of(const tree *interrupt)
     return tree_to_json(tree_get(interrupt, "value"));
 }
 
-static void sort_interrupts(tree *list)
-{
-    for (size_t i = 1; i < tree_count(list); i++) {
-        for (size_t k = i; k > 0; k--) {
-            char *a = question_of(list->items[k - 1]);
-            char *b = question_of(list->items[k]);
-            if (strcmp(a, b) > 0) {
-                tree *swap = list->items[k];
-                list->items[k] = list->items[k - 1];
-                list->items[k - 1] = swap;
-            }
-            free(a);
-            free(b);
-        }
-    }
-}
-
 static void order_interrupts(tree *t, void *arg)
 {
     (void)arg;
     if (t->type != TREE_OBJECT) {
         return;
     }
-    sort_interrupts(tree_get(t, "interrupts"));
-    sort_interrupts(tree_get(t, "__interrupt__"));
+    tree_sort(tree_get(t, "interrupts"), question_of);
+    tree_sort(tree_get(t, "__interrupt__"), question_of);
 }
 
 void mask_interrupt_order(struct mask *m, tree *results)

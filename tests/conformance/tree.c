@@ -358,6 +358,23 @@ void tree_push(tree *list, tree *item)
     tree_insert(list, list->count, item);
 }
 
+void tree_sort(tree *list, char *(*key)(const tree *item))
+{
+    for (size_t i = 1; i < tree_count(list); i++) {
+        for (size_t k = i; k > 0; k--) {
+            char *a = key(list->items[k - 1]);
+            char *b = key(list->items[k]);
+            if (strcmp(a, b) > 0) {
+                tree *swap = list->items[k];
+                list->items[k] = list->items[k - 1];
+                list->items[k - 1] = swap;
+            }
+            free(a);
+            free(b);
+        }
+    }
+}
+
 void tree_replace(tree *t, tree *with)
 {
     empty(t);

@@ -57,6 +57,8 @@ bool tree_equal(const tree *a, const tree *b); /* key order aside */
 void tree_set(tree *t, const char *key, tree *item);
 void tree_push(tree *list, tree *item);
 void tree_insert(tree *list, size_t index, tree *item);
+/* By the text that `key` makes of each item; it is freed here. */
+void tree_sort(tree *list, char *(*key)(const tree *item));
 void tree_replace(tree *t, tree *with); /* in place; takes `with` */
 void tree_set_text(tree *t, const char *text);
 void tree_rename(tree *t, const char *from, const char *to);

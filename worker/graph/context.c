@@ -110,8 +110,8 @@ static void stop(leat_context *ctx, enum context_stop why)
 
 /* ---- routes ------------------------------------------------------------- */
 
-static struct event_run *start_route(leat_context *ctx, const char *name,
-                                     leat_view state)
+struct event_run *graph_context_chain(leat_context *ctx, const char *name,
+                                      struct event_run *parent, leat_view input)
 {
     struct work *w = ctx->work;
     if (w == NULL || w->event == NULL) {
@@ -120,10 +120,10 @@ static struct event_run *start_route(leat_context *ctx, const char *name,
     struct event_spec spec = {
         .kind = "chain",
         .name = name,
-        .parent = w->event,
+        .parent = parent != NULL ? parent : w->event,
         .tags = leat_value_of(leat_get(ctx->req->config, "tags")),
         .metadata = leat_hold(graph_talk_base(w)),
-        .input = leat_value_of(state),
+        .input = leat_value_of(input),
     };
     return graph_event_start(w->loop->run, &spec);
 }
@@ -134,7 +134,7 @@ leat_value *graph_context_route(leat_context *ctx,
 {
     check_magic(ctx, CONTEXT_MAGIC);
     void *data = ctx->data;
-    struct event_run *event = start_route(ctx, branch->name, state);
+    struct event_run *event = graph_context_chain(ctx, branch->name, NULL, state);
     bool tell = ctx->work != NULL && ctx->host->busy != NULL;
     ctx->data = branch->data;
     if (tell) {

@@ -16,6 +16,11 @@ void graph_context_destroy(leat_context **ctx);
 /* Sets whose data leat_node_data() gives. */
 void graph_context_set_data(leat_context *ctx, void *data, const char *node);
 
+/* A chain inside the node as `events` shows it, under `parent` (NULL: the
+ * node itself); NULL while nobody listens. */
+struct event_run *graph_context_chain(leat_context *ctx, const char *name,
+                                      struct event_run *parent,
+                                      leat_view input);
 /* Asks a branch where to go; NULL or missing: see graph_context_end(). */
 leat_value *graph_context_route(leat_context *ctx,
                                 const struct graph_branch *branch,

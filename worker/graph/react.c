@@ -58,28 +58,6 @@ static bool is_tool(leat_view message)
     return graph_message_kind(message) == GRAPH_MESSAGE_TOOL;
 }
 
-/* ---- what `events` shows of the inside ------------------------------------ */
-
-/* A chain inside the node, under `parent` (NULL: the node); NULL while nobody
- * listens. */
-static struct event_run *begin_chain(leat_context *ctx, const char *name,
-                                     struct event_run *parent, leat_view input)
-{
-    struct work *w = ctx->work;
-    if (w == NULL || w->event == NULL) {
-        return NULL;
-    }
-    struct event_spec spec = {
-        .kind = "chain",
-        .name = name,
-        .parent = parent != NULL ? parent : w->event,
-        .tags = leat_value_of(leat_get(ctx->req->config, "tags")),
-        .metadata = leat_hold(graph_talk_base(w)),
-        .input = leat_value_of(input),
-    };
-    return graph_event_start(w->loop->run, &spec);
-}
-
 /* ---- asking the model ----------------------------------------------------- */
 
 /* Does the message have an answer to the call? */
@@ -175,8 +153,8 @@ static leat_value *ask_with_prompt(leat_context *ctx, const struct react *r,
                                    leat_view state, leat_view messages)
 {
     struct event_run *chain =
-        begin_chain(ctx, "RunnableSequence", NULL, state);
-    struct event_run *prompt = begin_chain(ctx, "Prompt", chain, state);
+        graph_context_chain(ctx, "RunnableSequence", NULL, state);
+    struct event_run *prompt = graph_context_chain(ctx, "Prompt", chain, state);
     leat_value *all = with_prompt(ctx, r, state, messages);
     graph_event_end(&prompt, all);
     leat_value *message =
@@ -274,7 +252,7 @@ static leat_value *run_agent(leat_context *ctx, leat_view state)
 {
     const struct react *r = leat_node_data(ctx);
     must(r != NULL);
-    struct event_run *event = begin_chain(ctx, "call_model", NULL, state);
+    struct event_run *event = graph_context_chain(ctx, "call_model", NULL, state);
     leat_value *update = call_model(ctx, r, state);
     graph_event_end(&event, update);
     return update;
