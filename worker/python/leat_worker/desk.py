@@ -177,8 +177,8 @@ class Desk:
         self.jobs[job.key] = job
         self.boxes[head.run, head.attempt] = box
         self.runs_total += 1
-        self.say(wire.RUN_STARTED, job)
         self.child.say("start", job.key, head.run, head.thread, head.attempt, body)
+        self.say(wire.RUN_STARTED, job)
 
     def cannot_take(self, graph_id):
         if self.draining:
@@ -480,6 +480,8 @@ class Desk:
     def turn(self):
         queued = self.link.pump() | self.relay.pump()
         ready, seen = self.poll(self.wait(time.monotonic(), queued))
+        if self.wake.fileno() in ready:
+            self.wake.recv(64)  # a signal came; it is seen by on_time
         self.read_links(seen)
         if self.child.fileno() in ready:
             self.read_child()

@@ -62,8 +62,10 @@ class Emitter:
 
     def __init__(self, asked):
         self.asked = set(asked)
-        self.modes = {MODES[m] for m in asked if m in MODES} | {"updates"}
+        self.modes = {MODES[m] for m in asked if m in MODES}
         self._interrupts = not self.asked & {"updates", "values"}
+        if self._interrupts:  # the engine says them in these modes alone
+            self.modes.add("updates")
         self._legacy = "messages" in self.asked
         self.only_tuples = "messages-tuple" in self.asked and not self._legacy
         self._messages = {}  # id -> the sum of its chunks; None: complete

@@ -63,10 +63,9 @@ class Link:
         """What has come, as (head, body)."""
         for socket in self.sockets:
             for _ in range(limit):
-                try:
-                    frames = socket.recv_multipart(zmq.NOBLOCK)
-                except zmq.Again:
+                if not socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                     break
+                frames = socket.recv_multipart(zmq.NOBLOCK)
                 try:
                     head = wire.unpack_head(frames[0])
                     body = frames[1] if len(frames) > 1 else wire.EMPTY

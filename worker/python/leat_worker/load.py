@@ -223,17 +223,22 @@ class Registry:
         if not self.entries:
             raise Unusable(f"{project.path}: no Python graph in it")
 
-    @contextlib.asynccontextmanager
-    async def open(self, id, config, runtime=None):
-        """The graph of this id, for as long as it is used."""
+    def graph(self, id):
+        """The graph of this id; None: it is made for each use, by open()."""
         entry = self.entries.get(id)
         if entry is None:
             raise GraphLoadError(f"there is no graph {id!r}")
         if entry.error is not None:
             raise GraphLoadError(entry.error)
-        if entry.graph is not None:
-            yield entry.graph
+        return entry.graph
+
+    @contextlib.asynccontextmanager
+    async def open(self, id, config, runtime=None):
+        """The graph of this id, for as long as it is used."""
+        if (graph := self.graph(id)) is not None:
+            yield graph
             return
+        entry = self.entries[id]
         async with contextlib.AsyncExitStack() as stack:
             made = entry.factory(*arguments(entry.factory, config, runtime))
             if inspect.isawaitable(made):

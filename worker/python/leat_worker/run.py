@@ -108,8 +108,9 @@ class Run:
                     self.job.streaming = True
                     if self.job.why is not None:
                         raise asyncio.CancelledError
-                    self.graph = await stack.enter_async_context(
-                        self.host.registry.open(self.job.graph_id, self.config))
+                    registry, id = self.host.registry, self.job.graph_id
+                    self.graph = registry.graph(id) or await stack.enter_async_context(
+                        registry.open(id, self.config))
                     await self.stream()
                 finally:
                     self.job.streaming = False

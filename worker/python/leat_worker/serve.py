@@ -5,6 +5,7 @@ the wire over its pipe and to nobody else; it ends when the wire does."""
 import asyncio
 import concurrent.futures
 import ctypes
+import gc
 import json
 import signal
 import socket
@@ -16,10 +17,11 @@ from . import call, load, log, pipe, plain, saver, view, wire
 from .items import Items
 from .run import Job, Run, Stopped
 
-# Events wait so long for others to come with them.
-GATHER_SECONDS = 0.002
+# Events wait so long for others to come with them: longer while they come fast.
+GATHER_SECONDS, GATHER_FAST_SECONDS = 0.002, 0.005
 PR_SET_PDEATHSIG = 1
 NODE_THREADS = 512
+GARBAGE_OBJECTS = 10_000
 
 
 class Client:
@@ -31,6 +33,7 @@ class Client:
         self._reader = pipe.Reader()
         self._out = bytearray()
         self._due = self._writing = False
+        self._flushed = 0.0
         self._events = {}   # key -> [count, bytes], not yet in _out
         self._tag = 0
         self._calls = {}    # tag -> (key, future)
@@ -57,7 +60,12 @@ class Client:
         gathered[1] += event
         if not self._due:
             self._due = True
-            self.loop.call_later(GATHER_SECONDS, self.flush)
+            fast = self.loop.time() - self._flushed < GATHER_FAST_SECONDS
+            self.loop.call_later(GATHER_FAST_SECONDS if fast else GATHER_SECONDS, self.gathered)
+
+    def gathered(self):
+        self._flushed = self.loop.time()
+        self.flush()
 
     def _gather(self):
         for key, (count, body) in self._events.items():
@@ -316,11 +324,20 @@ def own_process():
         signal.signal(number, lambda *_: None)
 
 
+def keep_what_is_there():
+    """The libraries are never garbage: no collection looks at them again, and
+    a run has some thousands of objects of its own before one looks at those."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
+
+
 async def serve(fd, given):
     client = Client(fd)
     client.loop.set_default_executor(Executor(NODE_THREADS, "node"))
     began = time.monotonic()
     host = Host(client, given)
+    keep_what_is_there()
     host.ready()
     log.info("graphs.ready", graphs=len(host.registry.entries),
              seconds=f"{time.monotonic() - began:.2f}")

@@ -62,6 +62,9 @@ class Telling:
     def _suppress_interrupt(self, *exc):
         if self.leat_noted != self.checkpoint["id"] and not isinstance(exc[1], GeneratorExit):
             self.leat_plan()
+        bound = current.get()
+        if bound is not None and bound.root is self and bound.memory is not None:
+            self.durability = "sync"  # "exit" would store what nobody can read any more
         return super()._suppress_interrupt(*exc)
 
     def leat_plan(self):
