@@ -24,8 +24,9 @@
 
 #define TURN_MESSAGES 256
 #define REPEAT_MS 1000
-/* A run that ends sooner says so with its end: one message less of each. */
-#define STARTED_MS 20
+/* A run that ends sooner says so with its end, and stores what it has at
+ * once: one message less of each, several less to the store. */
+#define LONG_MS 20
 #define LEAVE_MS 3000 /* to hear RUN_KEPT before the process ends */
 
 struct desk {
@@ -47,7 +48,7 @@ struct desk {
     bool draining; /* asked to stop */
     bool replaced; /* a node hangs: leave as soon as the broker knows */
     int64_t beat_ms;  /* next sign of life */
-    int64_t started_ms; /* the next RUN_STARTED that is due */
+    int64_t long_ms;    /* when the next job has run for long */
     int64_t lease_ms; /* the broker's; 0 before WELCOME */
     int64_t drain_ms; /* then what runs is handed back */
     int64_t leave_ms; /* then the process ends in any case; 0: not set */
@@ -194,7 +195,7 @@ static void on_start(struct desk *d, struct link_in *in)
     const struct wire_head *h = &in->head;
     struct job *known = find(d, h);
     if (known != NULL) { /* the broker repeats itself */
-        known->started_ms = 0;
+        known->started_ms = 0; /* said, and again */
         say(d, WIRE_RUN_STARTED, known, NULL);
         return;
     }
@@ -226,7 +227,8 @@ static void on_start(struct desk *d, struct link_in *in)
     d->jobs = j;
     d->running++;
     stat_set(STAT_WORKER_BUSY, (int64_t)d->running);
-    j->started_ms = clock_mono_ms() + STARTED_MS;
+    j->started_ms = clock_mono_ms() + LONG_MS;
+    j->hurry_ms = j->stored ? j->started_ms : 0;
     wrk_exec_put(d->exec, j);
 }
 
@@ -276,6 +278,7 @@ static void on_done(struct desk *d, struct job *j)
     d->running--;
     j->ended = true;
     j->started_ms = 0;
+    j->hurry_ms = 0;
     stat_set(STAT_WORKER_BUSY, (int64_t)d->running);
     if (atomic_load(&j->stop) == JOB_STOP_FENCED ||
         (j->done == NULL && !j->yielded)) {
@@ -468,16 +471,33 @@ static void replace(struct desk *d, struct job *hung)
     }
 }
 
+/* It runs for long: what it has written must not wait for its end. */
+static void hurry_saver(struct job *j, int64_t now)
+{
+    wrk_saver_t *saver = atomic_load(&j->saver);
+    bool done = saver != NULL && wrk_saver_hurry(saver, &j->run);
+    j->hurry_ms = done ? 0 : now + LONG_MS;
+}
+
+static void check_long(struct desk *d, struct job *j, int64_t now)
+{
+    if (j->started_ms != 0 && now >= j->started_ms) {
+        j->started_ms = 0;
+        say(d, WIRE_RUN_STARTED, j, NULL);
+    }
+    if (j->hurry_ms != 0 && now >= j->hurry_ms) {
+        hurry_saver(j, now);
+    }
+    if (j->started_ms != 0 || j->hurry_ms != 0) {
+        d->long_ms = min_i64(d->long_ms, max_i64(j->started_ms, j->hurry_ms));
+    }
+}
+
 static void check_jobs(struct desk *d, int64_t now)
 {
-    d->started_ms = INT64_MAX;
+    d->long_ms = INT64_MAX;
     for (struct job *j = d->jobs; j != NULL; j = j->next) {
-        if (j->started_ms != 0 && now >= j->started_ms) {
-            j->started_ms = 0;
-            say(d, WIRE_RUN_STARTED, j, NULL);
-        } else if (j->started_ms != 0) {
-            d->started_ms = min_i64(d->started_ms, j->started_ms);
-        }
+        check_long(d, j, now);
         if (j->ended && now - j->said_ms >= REPEAT_MS) {
             say_end(d, j);
         } else if (!j->ended && j->stop_deadline_ms != 0 &&
@@ -538,7 +558,7 @@ static int wait_ms(const struct desk *d, bool queued)
     int64_t wait = max_i64(0, d->beat_ms - now);
     if (d->jobs != NULL) {
         wait = min_i64(wait, 100);
-        wait = min_i64(wait, max_i64(0, d->started_ms - now));
+        wait = min_i64(wait, max_i64(0, d->long_ms - now));
     }
     if (d->draining || queued) {
         wait = min_i64(wait, 10);

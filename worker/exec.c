@@ -159,7 +159,7 @@ static void own_items(struct attempt *a)
 static bool bind_saver(struct attempt *a, struct err *err)
 {
     struct seat *seat = a->seat;
-    const struct job *j = a->job;
+    struct job *j = a->job;
     if (seat->saver == NULL) {
         const conf_t *c = seat->exec->conf.conf;
         const struct wrk_saver_conf conf = {
@@ -176,6 +176,7 @@ static bool bind_saver(struct attempt *a, struct err *err)
                               err);
     if (a->bound) {
         own_items(a);
+        atomic_store(&j->saver, seat->saver);
     }
     return a->bound;
 }

@@ -16,6 +16,7 @@ struct job *wrk_job_new(const struct wire_head *head, leat_value *start)
     j->cancel = graph_cancel_new();
     atomic_init(&j->stop, JOB_STOP_NONE);
     atomic_init(&j->executing, 0);
+    atomic_init(&j->saver, NULL);
     return j;
 }
 

@@ -13,6 +13,7 @@
 #include "common/wire.h"
 #include "worker/graph/engine.h"
 #include "worker/outbox.h"
+#include "worker/saver.h"
 
 /* Why a job's cancel flag was set; the first reason stays. */
 enum job_stop {
@@ -35,10 +36,12 @@ struct job {
     struct graph_cancel *cancel;
     _Atomic int stop;      /* enum job_stop */
     _Atomic int executing; /* nodes inside user code now */
+    _Atomic(wrk_saver_t *) saver; /* bound to it; outlives it; or NULL */
 
     /* the desk's own */
     int64_t stop_deadline_ms; /* 0: not asked to stop */
     int64_t started_ms;       /* when RUN_STARTED is due; 0: said, or over */
+    int64_t hurry_ms;         /* when its saver holds no more; 0: it does not */
     bool ended;               /* came back from the executor */
     int64_t said_ms;          /* when its end was last sent */
 

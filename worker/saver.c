@@ -17,6 +17,7 @@
 #include "common/stat.h"
 #include "common/store/filter.h"
 #include "common/store/store.h"
+#include "worker/bundle.h"
 #include "worker/scribe.h"
 #include "worker/vault.h"
 
@@ -51,6 +52,8 @@ struct wrk_saver {
     /* How writes go: one of the two. */
     wrk_vault_t *vault;
     wrk_line_t *line; /* where several processes may write */
+    struct wrk_bundle held; /* what waits to be sent with more */
+    bool prompt;            /* nothing waits any more */
     size_t oldest;    /* place in known that is used next */
     struct known known[KNOWN_MAX];
     struct graph_saver ops;
@@ -140,14 +143,87 @@ static bool is_away(const wrk_saver_t *s, const struct err *err)
            !atomic_load(&s->stopped);
 }
 
+/* ---- how writes go --------------------------------------------------------
+ */
+
+static bool send_call(wrk_saver_t *s, const char *op, const leat_value *args,
+                      leat_value **result, struct err *err)
+{
+    return s->line != NULL ? wrk_scribe_call(s->line, op, args, result, err)
+                           : wrk_vault_call(s->vault, op, args, result, err);
+}
+
+static bool send_held(wrk_saver_t *s, struct err *err)
+{
+    const char *op = NULL;
+    leat_value *none = NULL;
+    leat_value *args = wrk_bundle_take(&s->held, &op);
+    bool ok = args == NULL || send_call(s, op, args, &none, err);
+    leat_drop(args);
+    return ok;
+}
+
+static bool so_far(wrk_saver_t *s, struct err *err)
+{
+    return s->line != NULL ? wrk_scribe_so_far(s->line, err)
+                           : wrk_vault_so_far(s->vault, err);
+}
+
+/* A store_call_fn. */
+static bool on_call(void *self, const char *op, const leat_value *args,
+                    leat_value **result, struct err *err)
+{
+    wrk_saver_t *s = self;
+    *result = NULL;
+    if (wrk_bundle_fits(op) && !s->prompt) {
+        if (!so_far(s, err)) {
+            return false;
+        }
+        if (wrk_bundle_put(&s->held, op, args)) {
+            return true;
+        }
+    }
+    return send_held(s, err) && send_call(s, op, args, result, err);
+}
+
+static bool flush_writes(wrk_saver_t *s, struct err *err)
+{
+    return send_held(s, err) && (s->line != NULL
+                                     ? wrk_scribe_flush(s->line, err)
+                                     : wrk_vault_flush(s->vault, err));
+}
+
+static void bind_writes(wrk_saver_t *s)
+{
+    if (s->line != NULL) {
+        wrk_scribe_bind(s->line, &s->run, s->attempt);
+    } else {
+        wrk_vault_bind(s->vault, &s->run, s->attempt);
+    }
+    s->prompt = false;
+}
+
+/* Not through send_call(), which may wait: the caller must not. */
+static void push_held(wrk_saver_t *s)
+{
+    const char *op = NULL;
+    leat_value *args = wrk_bundle_take(&s->held, &op);
+    if (args != NULL && s->line != NULL) {
+        wrk_scribe_push(s->line, op, args);
+    } else if (args != NULL) {
+        wrk_vault_push(s->vault, op, args);
+    }
+    leat_drop(args);
+}
+
 /* ---- binding --------------------------------------------------------------
  */
 
 static bool open_store(wrk_saver_t *s, struct store_conf *conf, struct err *err)
 {
     conf->by_call = true;
-    conf->call = s->line != NULL ? wrk_scribe_call : wrk_vault_call;
-    conf->call_self = s->line != NULL ? (void *)s->line : (void *)s->vault;
+    conf->call = on_call;
+    conf->call_self = s;
     do {
         err_clear(err);
         s->store = store_open(conf, err);
@@ -174,21 +250,6 @@ static bool open_all(wrk_saver_t *s, struct err *err)
            (s->store != NULL || open_store(s, &conf, err));
 }
 
-static void bind_writes(wrk_saver_t *s)
-{
-    if (s->line != NULL) {
-        wrk_scribe_bind(s->line, &s->run, s->attempt);
-    } else {
-        wrk_vault_bind(s->vault, &s->run, s->attempt);
-    }
-}
-
-static bool flush_writes(wrk_saver_t *s, struct err *err)
-{
-    return s->line != NULL ? wrk_scribe_flush(s->line, err)
-                           : wrk_vault_flush(s->vault, err);
-}
-
 bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
                     const struct id *run, uint16_t attempt, struct err *err)
 {
@@ -198,24 +259,29 @@ bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
     if (!open_all(s, err)) {
         return false;
     }
+    (void)pthread_mutex_lock(&s->turn);
     s->thread = *thread;
     s->run = run == NULL ? (struct id){{0}} : *run;
     s->attempt = attempt;
     s->bound = true;
     bind_writes(s);
+    (void)pthread_mutex_unlock(&s->turn);
     return true;
 }
 
 void wrk_saver_unbind(wrk_saver_t *s)
 {
     check_magic(s, WRK_SAVER_MAGIC);
+    (void)pthread_mutex_lock(&s->turn);
     for (size_t i = 0; i < KNOWN_MAX; i++) {
         known_fini(&s->known[i]);
     }
+    wrk_bundle_clear(&s->held);
     s->oldest = 0;
     s->bound = false;
     free(s->owner);
     s->owner = NULL;
+    (void)pthread_mutex_unlock(&s->turn);
 }
 
 void wrk_saver_own(wrk_saver_t *s, const char *owner)
@@ -242,6 +308,20 @@ void wrk_saver_stop(wrk_saver_t *s)
 {
     check_magic(s, WRK_SAVER_MAGIC);
     atomic_store(&s->stopped, true);
+}
+
+bool wrk_saver_hurry(wrk_saver_t *s, const struct id *run)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    if (pthread_mutex_trylock(&s->turn) != 0) {
+        return false;
+    }
+    if (s->bound && id_eq(&s->run, run)) {
+        s->prompt = true;
+        push_held(s);
+    }
+    (void)pthread_mutex_unlock(&s->turn);
+    return true;
 }
 
 static wrk_saver_t *enter(void *self)

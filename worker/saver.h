@@ -48,6 +48,14 @@ void wrk_saver_own(wrk_saver_t *s, const char *owner);
 const struct graph_saver *wrk_saver_ops(wrk_saver_t *s);
 const struct graph_items *wrk_saver_items(wrk_saver_t *s);
 
+/*
+ * Writes are held back to go with those that follow, until somebody waits for
+ * them. For a run that takes long: sends what is held, and from now on
+ * everything at once. False: the saver is at work, ask again. Any thread; does
+ * not wait.
+ */
+bool wrk_saver_hurry(wrk_saver_t *s, const struct id *run);
+
 /* Ends every wait with ERR_CANCELLED, now and later. Any thread. */
 void wrk_saver_stop(wrk_saver_t *s);
 

@@ -300,6 +300,23 @@ bool wrk_scribe_call(void *self, const char *op, const leat_value *args,
     return ok;
 }
 
+bool wrk_scribe_so_far(wrk_line_t *l, struct err *err)
+{
+    check_magic(l, WRK_LINE_MAGIC);
+    (void)pthread_mutex_lock(&l->scribe->mutex);
+    bool ok = so_far(l, err);
+    (void)pthread_mutex_unlock(&l->scribe->mutex);
+    return ok;
+}
+
+void wrk_scribe_push(wrk_line_t *l, const char *op, const leat_value *args)
+{
+    check_magic(l, WRK_LINE_MAGIC);
+    (void)pthread_mutex_lock(&l->scribe->mutex);
+    add(l, op, args, false);
+    (void)pthread_mutex_unlock(&l->scribe->mutex);
+}
+
 bool wrk_scribe_flush(wrk_line_t *l, struct err *err)
 {
     check_magic(l, WRK_LINE_MAGIC);

@@ -30,6 +30,8 @@ void wrk_scribe_bind(wrk_line_t *l, const struct id *run, uint16_t attempt);
 MUST_USE bool wrk_scribe_call(void *self, const char *op,
                               const leat_value *args, leat_value **result,
                               struct err *err);
+MUST_USE bool wrk_scribe_so_far(wrk_line_t *l, struct err *err);
+void wrk_scribe_push(wrk_line_t *l, const char *op, const leat_value *args);
 MUST_USE bool wrk_scribe_flush(wrk_line_t *l, struct err *err);
 
 #endif

@@ -299,8 +299,9 @@ static bool wait_turn(wrk_vault_t *v, struct err *err)
 /* ---- calls ----------------------------------------------------------------
  */
 
-static bool so_far(const wrk_vault_t *v, struct err *err)
+bool wrk_vault_so_far(const wrk_vault_t *v, struct err *err)
 {
+    check_magic(v, WRK_VAULT_MAGIC);
     return v->failed.code == ERR_NONE ||
            err_set(err, v->failed.code, "%s", v->failed.text);
 }
@@ -313,7 +314,7 @@ static bool wait_for_room(wrk_vault_t *v, struct err *err)
             return false;
         }
     }
-    return so_far(v, err);
+    return wrk_vault_so_far(v, err);
 }
 
 static bool wait_for_result(wrk_vault_t *v, leat_value **result,
@@ -355,6 +356,12 @@ bool wrk_vault_call(void *self, const char *op, const leat_value *args,
     return later || wait_for_result(v, result, err);
 }
 
+void wrk_vault_push(wrk_vault_t *v, const char *op, const leat_value *args)
+{
+    check_magic(v, WRK_VAULT_MAGIC);
+    send_one(v, add(v, op, args));
+}
+
 bool wrk_vault_flush(wrk_vault_t *v, struct err *err)
 {
     check_magic(v, WRK_VAULT_MAGIC);
@@ -363,5 +370,5 @@ bool wrk_vault_flush(wrk_vault_t *v, struct err *err)
             return false;
         }
     }
-    return so_far(v, err);
+    return wrk_vault_so_far(v, err);
 }

@@ -39,6 +39,10 @@ void wrk_vault_bind(wrk_vault_t *v, const struct id *run, uint16_t attempt);
  * back at once, unless too many are unanswered. False once one has failed. */
 MUST_USE bool wrk_vault_call(void *self, const char *op, const leat_value *args,
                              leat_value **result, struct err *err);
+/* False when a call since bind is known to have failed. */
+MUST_USE bool wrk_vault_so_far(const wrk_vault_t *v, struct err *err);
+/* One whose name begins so, never waiting for others to be answered. */
+void wrk_vault_push(wrk_vault_t *v, const char *op, const leat_value *args);
 /* Waits until all calls are answered; false when one since bind failed. */
 MUST_USE bool wrk_vault_flush(wrk_vault_t *v, struct err *err);
 

@@ -36,6 +36,16 @@ static bool bad(struct op *o, const char *key)
                    key);
 }
 
+static void let_go(struct op *o)
+{
+    for (size_t i = 0; i < o->text_count; i++) {
+        free(o->texts[i]);
+    }
+    for (size_t i = 0; i < o->value_count; i++) {
+        leat_drop(o->values[i]);
+    }
+}
+
 /* Terminated text; NULL when it is not there, or would end early. */
 static char *text(struct op *o, const char *key)
 {
@@ -475,6 +485,42 @@ static bool op_checkpoints_put_view(struct op *o)
            store_checkpoints_put_view(o->s, &at, id, value(o, "view"), o->err);
 }
 
+static bool put_one(struct op *all, leat_view call)
+{
+    static const struct {
+        const char *name;
+        bool (*run)(struct op *o);
+    } puts[] = {
+        {"checkpoints_put", op_checkpoints_put},
+        {"checkpoints_put_writes", op_checkpoints_put_writes},
+        {"checkpoints_put_view", op_checkpoints_put_view},
+    };
+    struct op o = {.s = all->s,
+                   .args = leat_at(call, 1),
+                   .fence = all->fence,
+                   .result = all->result,
+                   .err = all->err};
+    for (size_t i = 0; i < COUNT_OF(puts); i++) {
+        if (leat_is(leat_at(call, 0), puts[i].name)) {
+            bool ok = puts[i].run(&o);
+            let_go(&o);
+            return ok;
+        }
+    }
+    return bad(all, "calls");
+}
+
+/* What a saver gathered. One that fails ends it; those before it stand. */
+static bool op_checkpoints_put_all(struct op *o)
+{
+    leat_view calls = leat_get(o->args, "calls");
+    bool ok = leat_type_of(calls) == LEAT_LIST || bad(o, "calls");
+    for (leat_iter it = leat_iter_of(calls); ok && leat_next(&it);) {
+        ok = put_one(o, it.item);
+    }
+    return ok;
+}
+
 static leat_value *writes_value(const struct store_checkpoint *c)
 {
     leat_value **list = base_zalloc((c->write_count + 1) * sizeof *list);
@@ -730,11 +776,6 @@ bool store_ops_run(store_t *s, const struct store_request *r,
         o.fence = r->fence;
     }
     bool ok = row->run(&o);
-    for (size_t i = 0; i < o.text_count; i++) {
-        free(o.texts[i]);
-    }
-    for (size_t i = 0; i < o.value_count; i++) {
-        leat_drop(o.values[i]);
-    }
+    let_go(&o);
     return ok;
 }

@@ -62,6 +62,9 @@ STORE_OP(checkpoints_put_writes, true,
          "place checkpoint_id writes: list of [task_id, index, channel, value]",
          "")
 STORE_OP(checkpoints_put_view, true, "place checkpoint_id view", "")
+STORE_OP(checkpoints_put_all, true,
+         "calls: list of [op, args] of the three above, done in order",
+         "")
 STORE_OP(checkpoints_load, false, "place id?",
          "checkpoint: null, or an object with the fields of checkpoints_put "
          "and writes: list of [task_id, index, channel, value]")

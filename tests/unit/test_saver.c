@@ -256,6 +256,29 @@ TEST(saver_puts_and_gets_items)
     stop(&w);
 }
 
+/* Nobody waits yet: it goes with what follows, unless the run takes long. */
+TEST(saver_holds_writes_back_for_a_while)
+{
+    struct world w;
+    start(&w);
+    OK(&w, put(&w, "c1", "", 1, &w.err));
+    OK(&w, put(&w, "c2", "c1", 1, &w.err));
+    EXPECT_EQ(count(&w, "checkpoints"), 0);
+    struct id other = rig_id('r', 9);
+    EXPECT(wrk_saver_hurry(w.saver, &other)); /* it is bound to this no more */
+    EXPECT_EQ(count(&w, "checkpoints"), 0);
+    EXPECT(wrk_saver_hurry(w.saver, &w.run));
+    EXPECT_SOON(count(&w, "checkpoints") == 2);
+    OK(&w, put(&w, "c3", "c2", 2, &w.err));
+    EXPECT_SOON(count(&w, "checkpoints") == 3);
+    OK(&w, flush(&w));
+    OK(&w, wrk_saver_bind(w.saver, &w.thread, &w.run, 1, &w.err));
+    OK(&w, put(&w, "c4", "c3", 1, &w.err));
+    EXPECT_EQ(count(&w, "checkpoints"), 3); /* another run may be short */
+    expect_big(&w, "c4", 'b'); /* who reads has it all */
+    stop(&w);
+}
+
 static void *flush_later(void *arg)
 {
     struct world *w = arg;

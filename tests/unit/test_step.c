@@ -483,10 +483,18 @@ static void build_ab(leat_graph *g, leat_view config)
     leat_add_edge(g, "a", "b");
 }
 
+static void build_abc(leat_graph *g, leat_view config)
+{
+    build_ab(g, config);
+    leat_add_node(g, "c", node_a);
+    leat_add_edge(g, "b", "c");
+}
+
 static void expect_saves(enum graph_durability d, const char *want)
 {
     struct rig r;
-    rig_init(&r, build_ab, GRAPH_MODE_VALUES);
+    rig_init(&r, d == GRAPH_DURABILITY_ASYNC ? build_abc : build_ab,
+             GRAPH_MODE_VALUES);
     r.saver_log = true;
     r.req.durability = d;
     rig_run(&r, "{\"log\":[]}");
@@ -508,10 +516,12 @@ TEST(step_async_is_one_step_ahead)
 {
     expect_saves(GRAPH_DURABILITY_ASYNC,
                  "put -1\n"
-                 "writes 2\nflush\nput 0\nvalues {\"log\":[]}\n"
-                 "writes 2\nflush\nput 1\nvalues {\"log\":[\"a\"]}\n"
-                 "writes 1\nflush\nput 2\n"
-                 "flush\nvalues {\"log\":[\"a\",\"b\"]}\n");
+                 "writes 2\nput 0\nvalues {\"log\":[]}\n"
+                 "writes 2\nput 1\nvalues {\"log\":[\"a\"]}\n"
+                 "writes 2\nflush\nput 2\n"
+                 "values {\"log\":[\"a\",\"b\"]}\n"
+                 "writes 1\nput 3\n"
+                 "flush\nvalues {\"log\":[\"a\",\"b\",\"c\"]}\n");
 }
 
 TEST(step_exit_saves_once)
@@ -529,7 +539,7 @@ TEST(step_fenced_run_stops_without_a_word)
     r.fail_put = 2;
     rig_run(&r, "{\"log\":[]}");
     EXPECT_EQ(r.result.status, GRAPH_FENCED);
-    EXPECT_STR(rig_log(&r), "put -1\nwrites 2\nflush\n");
+    EXPECT_STR(rig_log(&r), "put -1\nwrites 2\n");
     rig_fini(&r);
 }
 

@@ -141,6 +141,12 @@ TEST(vault_groups_and_keeps_order)
     stop(&p);
 }
 
+static leat_value *all_of(const char *op, const leat_value *args)
+{
+    leat_value *call = leat_pack("[s,W]", op, args);
+    return leat_pack("{s:V}", "calls", leat_new_list(1, &call));
+}
+
 TEST(vault_fences_by_the_head)
 {
     struct peer p;
@@ -156,8 +162,19 @@ TEST(vault_fences_by_the_head)
         leat_hold(J("{}")));
     send_call(&p, 0, "checkpoints_put", leat_hold(args));
     EXPECT_STR(receive(&p), "STORE_DONE");
+    send_call(&p, 0, "checkpoints_put_all", all_of("checkpoints_put", args));
+    EXPECT_STR(receive(&p), "STORE_DONE");
+    send_call(&p, 0, "checkpoints_put_all", all_of("items_put", args));
+    EXPECT_STR(receive(&p), "REFUSED");
+    EXPECT_STR(refusal(&p), "invalid");
+    send_call(&p, 0, "checkpoints_put_all", leat_hold(args));
+    EXPECT_STR(receive(&p), "REFUSED");
+    EXPECT_STR(refusal(&p), "invalid");
     r->fence.attempt = 2;
     send_call(&p, 0, "checkpoints_put", leat_hold(args));
+    EXPECT_STR(receive(&p), "REFUSED");
+    EXPECT_STR(refusal(&p), "fenced");
+    send_call(&p, 0, "checkpoints_put_all", all_of("checkpoints_put", args));
     EXPECT_STR(receive(&p), "REFUSED");
     EXPECT_STR(refusal(&p), "fenced");
     leat_drop(args);

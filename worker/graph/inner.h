@@ -95,7 +95,8 @@ struct loop {
     bool noted_spoke;
     leat_value *noted_told;
     bool at_exit;                /* durability exit */
-    bool unflushed;              /* a put nobody waited for */
+    bool worked;                 /* a task other than the input's was run */
+    bool unflushed;              /* the put of a step nobody waited for */
     bool skip_done;              /* tasks with kept writes are not run */
     enum resuming resuming;
     leat_value *parents;         /* metadata.parents of its checkpoints */

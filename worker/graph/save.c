@@ -105,7 +105,7 @@ static bool put(struct loop *l, struct err *err)
         memcpy(l->prev_id, l->cp.saved_id, sizeof l->prev_id);
     }
     memcpy(l->cp.saved_id, l->cp.id, sizeof l->cp.id);
-    l->unflushed = true;
+    l->unflushed = l->worked; /* what is before that is the run's input */
     return true;
 }
 
@@ -126,16 +126,22 @@ static void new_checkpoint(struct loop *l, const char *source)
     l->planned = false;
 }
 
+/* Else all is waited for at once, right behind this checkpoint. */
+static bool goes_on(const struct loop *l)
+{
+    return l->caller != NULL || (l->tasks.count > 0 && !l->halted);
+}
+
 bool graph_save_put(struct loop *l, const char *source)
 {
-    /* Asynchronous durability runs one step ahead of the store, no more. */
-    if (l->unflushed && saves_now(l) && !graph_save_flush(l)) {
-        return false;
-    }
     new_checkpoint(l, source);
     graph_save_plan(l);
     if (!saves_now(l)) {
         return true;
+    }
+    /* Asynchronous durability runs one step ahead of the store, no more. */
+    if (l->unflushed && goes_on(l) && !graph_save_flush(l)) {
+        return false;
     }
     struct err err = ERR_INIT;
     if (!put(l, &err)) {

@@ -161,6 +161,9 @@ static enum loop_phase judge(struct loop *l)
 
 static enum loop_phase phase_execute(struct loop *l)
 {
+    for (size_t i = 0; i < l->tasks.count; i++) {
+        l->worked = l->worked || !l->tasks.at[i].node->hidden;
+    }
     graph_work_run(l);
     enum loop_phase next = judge(l);
     graph_work_clear(l);
