@@ -7,6 +7,7 @@ import pathlib
 import re
 import sys
 
+from langchain_core.messages import BaseMessage
 from langgraph.types import Command, Send
 from langgraph_sdk import get_client
 
@@ -33,6 +34,8 @@ def as_json(value):
         return {k: v for k, v in out.items() if v not in (None, [])}
     if isinstance(value, Send):
         return {"node": value.node, "input": as_json(value.arg)}
+    if isinstance(value, BaseMessage):  # nobody writes down what is not there
+        return {k: v for k, v in expect.plain(value).items() if v not in (None, [])}
     if isinstance(value, dict):
         return {k: as_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
