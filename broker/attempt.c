@@ -45,7 +45,7 @@ void brk_attempt_arm(struct brk_core *core, struct brk_run *run)
         return;
     }
     int64_t wait = max_i64(run->due_ms, run->hold_ms);
-    if (run->watched && !brk_homes_have(&core->homes, &run->thread) &&
+    if (run->watched && !brk_homes_have(&core->homes, &run->id) &&
         brk_recent_get(&core->subscribed, &run->id) == NULL) {
         wait = max_i64(wait, run->reader_ms);
     }

@@ -101,6 +101,7 @@ void brk_finish_settle(struct brk_core *core, struct brk_run *run,
     op->attempt = by_worker ? run->attempt : 0;
     op->seq = run->end.seq;
     op->ms = run->end.ms;
+    op->no_webhook = run->no_webhook;
     (void)base_copy(op->status, sizeof op->status, run->end.status);
     (void)base_copy(op->thread_status, sizeof op->thread_status,
                     run->end.thread_status);

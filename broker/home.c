@@ -13,10 +13,10 @@
 
 static_assert(sizeof(uint32_t) == WIRE_HOME_BYTES, "a home is one word");
 
-static uint32_t home_of(const struct id *thread)
+static uint32_t word_at(const uint8_t *bytes)
 {
     uint32_t home;
-    memcpy(&home, thread->bytes, sizeof home);
+    memcpy(&home, bytes, sizeof home);
     return home;
 }
 
@@ -30,10 +30,10 @@ static size_t find(const struct brk_homes *h, uint32_t home)
     return i;
 }
 
-void brk_homes_put(struct brk_homes *h, const struct id *thread, bool on)
+void brk_homes_put(struct brk_homes *h, const struct id *topic, bool on)
 {
-    must(h != NULL && thread != NULL);
-    uint32_t home = home_of(thread);
+    must(h != NULL && topic != NULL);
+    uint32_t home = word_at(topic->bytes);
     size_t at = find(h, home);
     if (!on) {
         if (at < h->count) {
@@ -55,10 +55,11 @@ void brk_homes_put(struct brk_homes *h, const struct id *thread, bool on)
     h->of[h->count++] = home;
 }
 
-bool brk_homes_have(const struct brk_homes *h, const struct id *thread)
+bool brk_homes_have(const struct brk_homes *h, const struct id *run)
 {
-    must(h != NULL && thread != NULL);
-    return find(h, home_of(thread)) < h->count;
+    must(h != NULL && run != NULL);
+    const uint8_t *end = run->bytes + sizeof run->bytes;
+    return find(h, word_at(end - WIRE_HOME_BYTES)) < h->count;
 }
 
 void brk_homes_fini(struct brk_homes *h)

@@ -71,7 +71,7 @@ enum brk_note_type {
     /* XPUB has a subscription of the topic `thread` `run` (`run` nil: a whole
      * thread). Told for each subscription, repeats too. */
     BRK_NOTE_SUBSCRIBED,
-    /* XPUB has a subscription of all threads whose ids begin like `thread`
+    /* XPUB has a subscription of the home that `thread` begins with
      * (WIRE_HOME_BYTES), or (`seq` 0) has lost its last one. */
     BRK_NOTE_HOME,
     /* Events of `attempt` came for a run that has no log here. When the run
@@ -189,6 +189,8 @@ struct brk_op {
     uint16_t attempt;  /* START, FINISH (0: whatever it is) */
     uint16_t failures; /* START */
     bool existed;      /* INSERT, out */
+    bool with_insert;  /* START: the ledger's, done by the run's INSERT */
+    bool no_webhook;   /* FINISH: none was given */
     bool busy;         /* ROLLBACK: other runs of the thread are open */
     int64_t due_us;    /* INSERT: wall time before which it must not start */
     uint64_t ms;       /* START: first half of the attempt's event ids; FINISH:

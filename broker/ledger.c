@@ -21,6 +21,7 @@
 #define LEDGER_MAGIC LEAT_MAGIC(0xb0e70021)
 #define GROUP_BATCHES 256 /* batches in one transaction */
 #define GROUP_OPS 4096    /* operations in one transaction, about */
+#define START_WITHIN 256  /* operations behind an insert */
 #define PAUSE_MS 50       /* between tries while the store does not answer */
 #define PAUSE_MS_MAX 1000
 #define TRIES 20 /* of what the store refuses without a reason */
@@ -56,8 +57,10 @@ static bool is_own_fault(enum err_code code);
 static bool may_be_refused(const struct brk_op *op, const struct err *err,
                            int tries);
 static void say_away(struct brk_ledger *l, const struct err *err);
-static bool run_op(struct brk_ledger *l, struct brk_op *op);
-static bool run_insert(struct brk_ledger *l, struct brk_op *op);
+static bool run_op(struct brk_ledger *l, struct brk_op *op,
+                   struct brk_op *start);
+static bool run_insert(struct brk_ledger *l, struct brk_op *op,
+                       struct brk_op *start);
 static bool run_finish(struct brk_ledger *l, struct brk_op *op);
 static bool run_lookup(struct brk_ledger *l, struct brk_op *op);
 
@@ -170,6 +173,20 @@ static void commit_group(struct brk_ledger *l)
     stat_add(STAT_COMMIT_GROUP, (int64_t)ops);
 }
 
+/* The start of the run that `at` inserts, when it was decided right with it:
+ * then both are one row that is written once. */
+static struct brk_op *start_of(const struct brk_batch *batch, size_t at)
+{
+    const struct brk_op *insert = &batch->ops[at];
+    size_t end = min_size(batch->n, at + 1 + START_WITHIN);
+    for (size_t i = at + 1; i < end && insert->type == BRK_OP_INSERT; i++) {
+        if (id_eq(&batch->ops[i].run, &insert->run)) {
+            return batch->ops[i].type == BRK_OP_START ? &batch->ops[i] : NULL;
+        }
+    }
+    return NULL;
+}
+
 static enum outcome try_group(struct brk_ledger *l, struct err *err)
 {
     if (!store_begin_fast(l->store, err)) {
@@ -178,7 +195,8 @@ static enum outcome try_group(struct brk_ledger *l, struct err *err)
     for (size_t b = 0; b < l->n; b++) {
         for (size_t i = 0; i < l->group[b]->n; i++) {
             struct brk_op *op = &l->group[b]->ops[i];
-            if (!run_op(l, op) && !is_own_fault(op->err.code)) {
+            struct brk_op *start = start_of(l->group[b], i);
+            if (!run_op(l, op, start) && !is_own_fault(op->err.code)) {
                 *err = op->err;
                 store_rollback(l->store);
                 return AGAIN;
@@ -217,7 +235,8 @@ static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
         op->err = err;
         return AGAIN;
     }
-    if (!run_op(l, op)) { /* it has changed nothing */
+    op->with_insert = false; /* that was undone */
+    if (!run_op(l, op, NULL)) { /* it has changed nothing */
         store_rollback(l->store);
         return is_own_fault(op->err.code) ? DONE : AGAIN;
     }
@@ -294,23 +313,28 @@ static bool is_refused(const struct brk_ledger *l, const struct id *run)
     return known != NULL && known->still;
 }
 
-static bool run_op(struct brk_ledger *l, struct brk_op *op)
+/* `start`: of the run that is inserted, may be done with it; or NULL. */
+static bool run_op(struct brk_ledger *l, struct brk_op *op,
+                   struct brk_op *start)
 {
     err_clear(&op->err);
+    if (op->with_insert) {
+        return true;
+    }
     if (op->type != BRK_OP_INSERT && op->type != BRK_OP_THREAD_DELETE &&
         is_refused(l, &op->run)) {
         return err_set(&op->err, ERR_CONFLICT, "the run was not inserted");
     }
     switch (op->type) {
     case BRK_OP_INSERT:
-        return run_insert(l, op);
+        return run_insert(l, op, start);
     case BRK_OP_START: {
-        struct store_run_start start = {.run_id = op->run,
+        struct store_run_start begin = {.run_id = op->run,
                                         .attempt = op->attempt,
                                         .failures = op->failures,
                                         .ms = op->ms,
                                         .first_seq = op->seq};
-        return store_runs_start(l->store, &start, &op->err);
+        return store_runs_start(l->store, &begin, &op->err);
     }
     case BRK_OP_REQUEUE:
         return store_runs_requeue(l->store, &op->run, op->seq, &op->err);
@@ -353,53 +377,89 @@ static void read_more(leat_view body, const char *owner, struct more *m)
     }
 }
 
-static bool run_insert(struct brk_ledger *l, struct brk_op *op)
+static void put_start(struct store_run *row, const struct brk_op *start)
+{
+    (void)base_copy(row->status, sizeof row->status, "running");
+    row->attempt = start->attempt;
+    row->failures = start->failures;
+    row->ms = start->ms;
+    row->first_seq = start->seq;
+    row->started_us = clock_wall_us();
+}
+
+/* What a submit says of the row; `assistant` is text still. */
+struct submitted {
+    struct store_run row;
+    char *assistant;
+    char *owner;
+    struct more more;
+};
+
+static void read_submit(const struct brk_op *op, struct submitted *s)
 {
     leat_view body = leat_view_of(op->submit);
-    struct store_run row = {.run_id = op->run,
-                            .thread_id = op->thread,
-                            .temporary =
-                                leat_bool(leat_get(body, "temporary"), false),
-                            .due_us = op->due_us};
-    char *assistant = value_strdup(leat_get(body, "assistant_id"));
     char *strategy = value_strdup(leat_get(body, "strategy"));
     char *created = value_strdup(leat_get(body, "created_at"));
-    char *owner = value_strdup(leat_get(body, "owner"));
-    row.graph_id = value_strdup(leat_get(body, "graph_id"));
-    row.kwargs = leat_value_of(leat_get(body, "kwargs"));
-    row.metadata = leat_value_of(leat_get(body, "metadata"));
-    (void)base_copy(row.status, sizeof row.status, "pending");
-    (void)base_copy(row.strategy, sizeof row.strategy, strategy);
-    if (!clock_from_iso(created, &row.created_us)) {
-        row.created_us = 0; /* the store takes the time it has */
-    }
-    struct store_run_thread thread = {
-        .make = leat_bool(leat_get(body, "thread_make"), false),
-        .owner = owner,
-        .config = leat_get(body, "thread_config"),
+    memset(s, 0, sizeof *s);
+    s->assistant = value_strdup(leat_get(body, "assistant_id"));
+    s->owner = value_strdup(leat_get(body, "owner"));
+    s->row = (struct store_run){
+        .run_id = op->run,
+        .thread_id = op->thread,
+        .temporary = leat_bool(leat_get(body, "temporary"), false),
+        .due_us = op->due_us,
+        .graph_id = value_strdup(leat_get(body, "graph_id")),
+        .kwargs = leat_value_of(leat_get(body, "kwargs")),
+        .metadata = leat_value_of(leat_get(body, "metadata")),
     };
-    struct more more;
-    read_more(body, owner, &more);
-    thread.more = &more.more;
+    (void)base_copy(s->row.status, sizeof s->row.status, "pending");
+    (void)base_copy(s->row.strategy, sizeof s->row.strategy, strategy);
+    if (!clock_from_iso(created, &s->row.created_us)) {
+        s->row.created_us = 0; /* the store takes the time it has */
+    }
+    read_more(body, s->owner, &s->more);
+    free(strategy);
+    free(created);
+}
+
+static void submitted_fini(struct submitted *s)
+{
+    free(s->assistant);
+    free(s->owner);
+    free(s->more.webhook);
+    free(s->more.key_text);
+    store_run_fini(&s->row);
+}
+
+static bool run_insert(struct brk_ledger *l, struct brk_op *op,
+                       struct brk_op *start)
+{
+    leat_view body = leat_view_of(op->submit);
+    struct submitted s;
+    read_submit(op, &s);
+    if (start != NULL) {
+        put_start(&s.row, start);
+    }
+    const struct store_run_thread thread = {
+        .make = leat_bool(leat_get(body, "thread_make"), false),
+        .owner = s.owner,
+        .config = leat_get(body, "thread_config"),
+        .more = &s.more.more,
+    };
     struct store_run_inserted made = {0};
-    bool ok = id_parse(assistant, &row.assistant_id) &&
-              store_runs_insert(l->store, &row, &thread, &made, &op->err);
+    bool ok = id_parse(s.assistant, &s.row.assistant_id) &&
+              store_runs_insert(l->store, &s.row, &thread, &made, &op->err);
     op->existed = ok && !made.inserted;
+    if (start != NULL) {
+        start->with_insert = made.inserted;
+    }
     op->last_ms = made.thread_last_ms;
     (void)base_copy(op->status, sizeof op->status, made.status);
     bool over = op->existed && strcmp(made.status, "pending") != 0 &&
                 strcmp(made.status, "running") != 0;
     /* Its start may wait behind this already. */
     note_refused(l, &op->run, over || !ok);
-    free(assistant);
-    free(strategy);
-    free(created);
-    free(owner);
-    free(more.webhook);
-    free(more.key_text);
-    free(row.graph_id);
-    leat_drop(row.kwargs);
-    leat_drop(row.metadata);
+    submitted_fini(&s);
     return ok;
 }
 
@@ -415,6 +475,7 @@ static bool run_finish(struct brk_ledger *l, struct brk_op *op)
         .thread_status = op->thread_status,
         .values = leat_view_of(op->values),
         .interrupts = leat_view_of(op->interrupts),
+        .no_webhook = op->no_webhook,
     };
     return store_runs_finish(l->store, &end, &op->err);
 }

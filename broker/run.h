@@ -61,6 +61,7 @@ struct brk_run {
     bool stored;
     bool temporary;
     bool watched; /* starts once its reader has subscribed */
+    bool no_webhook; /* none was given; false: that is not known */
     leat_value *kwargs;
     leat_value *metadata;
     uint64_t order; /* place in the order of creation */

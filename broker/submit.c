@@ -140,6 +140,7 @@ static bool read_submit(struct brk_core *core, struct brk_run *run,
     run->reader_ms = core->now.mono_ms + READER_MS;
     run->stored = leat_bool(leat_get(body, "stored"), true);
     run->temporary = leat_bool(leat_get(body, "temporary"), false);
+    run->no_webhook = leat_type_of(leat_get(body, "webhook")) != LEAT_STRING;
     run->watched = leat_bool(leat_get(body, "watched"), false);
     run->kwargs = leat_value_of(leat_get(body, "kwargs"));
     run->metadata = leat_value_of(leat_get(body, "metadata"));

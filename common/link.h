@@ -140,7 +140,8 @@ enum link_sent link_send(link_t *l, const struct link_route *to,
 /* The body is the bytes of `raw`, moved out of it (WIRE_RAW). */
 enum link_sent link_send_raw(link_t *l, const struct link_route *to,
                              const struct wire_head *head, zmq_msg_t *raw);
-/* xpub: to all who subscribed the topic of the head's thread and run. Shares
+/* xpub: to all who subscribed to the head's run or thread, or to the home of
+ * its run; who did both gets it twice. Shares
  * `raw`, which stays the caller's. Subscribers that are full lose it. */
 void link_publish(link_t *l, const struct wire_head *head, zmq_msg_t *raw);
 /* Sends what is queued as far as there is room; true when some is left: call

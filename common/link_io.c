@@ -268,14 +268,13 @@ enum link_sent link_send_raw(link_t *l, const struct link_route *to,
     return send_or_queue(l, to, head, &frame);
 }
 
-void link_publish(link_t *l, const struct wire_head *head, zmq_msg_t *raw)
+static void publish(link_t *l, const struct id *thread,
+                    const struct wire_head *head, zmq_msg_t *raw)
 {
-    check_magic(l, LINK_MAGIC);
-    must(l->kind == ZMQ_XPUB);
     unsigned char topic[WIRE_TOPIC_BYTES];
     unsigned char bytes[WIRE_HEAD_BYTES];
     zmq_msg_t body;
-    wire_topic(&head->thread, &head->run, topic);
+    wire_topic(thread, &head->run, topic);
     wire_head_put(head, bytes);
     (void)zmq_msg_init(&body);
     (void)zmq_msg_copy(&body, raw);
@@ -287,6 +286,18 @@ void link_publish(link_t *l, const struct wire_head *head, zmq_msg_t *raw)
     if (!sent) {
         (void)zmq_msg_close(&body);
         stat_inc(STAT_WIRE_DROPPED);
+    }
+}
+
+void link_publish(link_t *l, const struct wire_head *head, zmq_msg_t *raw)
+{
+    check_magic(l, LINK_MAGIC);
+    must(l->kind == ZMQ_XPUB);
+    publish(l, &head->thread, head, raw);
+    if (!wire_is_home(&head->run, &head->thread)) {
+        struct id thread = head->thread;
+        wire_home(&head->run, &thread);
+        publish(l, &thread, head, raw);
     }
 }
 

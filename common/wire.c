@@ -260,6 +260,13 @@ void wire_home(const struct id *run, struct id *thread)
            WIRE_HOME_BYTES);
 }
 
+bool wire_is_home(const struct id *run, const struct id *thread)
+{
+    return memcmp(thread->bytes,
+                  run->bytes + sizeof run->bytes - WIRE_HOME_BYTES,
+                  WIRE_HOME_BYTES) == 0;
+}
+
 /* ---- one message, one field ---------------------------------------------- */
 
 static const struct message *message_of(uint8_t type)

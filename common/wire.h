@@ -133,10 +133,11 @@ const char *wire_name(uint8_t type); /* "RUN_SUBMIT", "?" for unknown */
 
 /* ---- topics -------------------------------------------------------------
  *
- * Events are published under their thread's id and their run's. The thread of
- * a stateless run is its gateway's to name; it begins with the run's home, the
- * last bytes of the run's id, which are the same in all runs of one gateway:
- * so that hears all of them with one subscription.
+ * Events are published under their thread's id and their run's, and once more
+ * with the run's home for the beginning of the thread: the last bytes of the
+ * run's id, which are the same in all runs of one gateway. So that hears all
+ * of them with one subscription. The thread of a stateless run is its
+ * gateway's to name; it begins so by itself, and one time is enough.
  */
 enum { WIRE_HOME_BYTES = 4 };
 
@@ -144,5 +145,6 @@ void wire_topic(const struct id *thread, const struct id *run,
                 unsigned char out[WIRE_TOPIC_BYTES]);
 /* Makes the thread begin with the run's home. */
 void wire_home(const struct id *run, struct id *thread);
+bool wire_is_home(const struct id *run, const struct id *thread);
 
 #endif

@@ -330,6 +330,13 @@ static void subscribe(gw_uplink_t *u, const void *topic, size_t len, bool on)
     }
 }
 
+static bool is_ours(const gw_uplink_t *u, const struct id *run)
+{
+    struct id home = {{0}};
+    memcpy(home.bytes, u->home, sizeof(u->home));
+    return wire_is_home(run, &home);
+}
+
 void gw_uplink_subscribe_thread(gw_uplink_t *u, const struct id *thread,
                                 bool on)
 {
@@ -341,7 +348,7 @@ void gw_uplink_subscribe(gw_uplink_t *u, const struct id *thread,
                          const struct id *run, bool on)
 {
     check_magic(u, UPLINK_MAGIC);
-    if (memcmp(thread->bytes, u->home, sizeof(u->home)) == 0) {
+    if (is_ours(u, run)) {
         return; /* with all the others of our home */
     }
     unsigned char topic[WIRE_TOPIC_BYTES];

@@ -93,7 +93,10 @@ static bool put_thread(store_t *s, const struct store_run *r,
         leat_pack("{s:s,s:s}", "graph_id", r->graph_id, "assistant_id",
                   id_print(&r->assistant_id, text));
     const struct store_thread_merge m = {
-        .metadata = leat_view_of(more), .config = t->config, .busy = true};
+        .metadata = leat_view_of(more),
+        .config = t->config,
+        .busy = true,
+        .last_ms = r->ms};
     bool ok = (b->found || make_thread(s, r, t->owner, b, err)) &&
               store_threads_write_base(s, b, &m, err);
     leat_drop(more);
@@ -372,7 +375,8 @@ static bool finish(store_t *s, const struct store_run_end *r, struct err *err)
     if (!ok) {
         return q.refused && has_ended(s, r, err);
     }
-    return end_lane(s, r, err) && store_hooks_complete(s, &r->run_id, r, err);
+    return end_lane(s, r, err) &&
+           (r->no_webhook || store_hooks_complete(s, &r->run_id, r, err));
 }
 
 bool store_runs_finish(store_t *s, const struct store_run_end *r,

@@ -448,7 +448,8 @@ struct store_run_inserted {
     char status[16]; /* its status now */
     uint64_t thread_last_ms;
 };
-/* Ledger. The status going in is "pending" (or "" for it). */
+/* Ledger. The status going in is "pending" (or "" for it), or "running" for a
+ * run that starts at once: with attempt, ms and first_seq, as by a start. */
 MUST_USE bool store_runs_insert(store_t *s, const struct store_run *r,
                                 const struct store_run_thread *t,
                                 struct store_run_inserted *out,
@@ -490,6 +491,7 @@ struct store_run_end {
     leat_view values; /* missing: unchanged */
     /* missing: none when `attempt` is given, else unchanged */
     leat_view interrupts;
+    bool no_webhook; /* it is known that none was given */
 };
 /* Repeating the end of an ended run changes nothing and is true. */
 MUST_USE bool store_runs_finish(store_t *s, const struct store_run_end *r,

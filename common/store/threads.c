@@ -160,9 +160,12 @@ bool store_threads_write_base(store_t *s, const struct store_thread_base *b,
         store_query_run(s, err,
                         "UPDATE threads SET metadata = $2, config = $3,"
                         " updated_at = $4, status = CASE WHEN $5 = 1"
-                        " THEN 'busy' ELSE status END WHERE thread_id = $1",
-                        "dooii", &b->thread_id, metadata, config,
-                        clock_wall_us(), (int64_t)m->busy) &&
+                        " THEN 'busy' ELSE status END, last_ms = CASE WHEN"
+                        " last_ms < $6 THEN $6 ELSE last_ms END"
+                        " WHERE thread_id = $1",
+                        "dooiii", &b->thread_id, metadata, config,
+                        clock_wall_us(), (int64_t)m->busy,
+                        (int64_t)m->last_ms) &&
         (leat_equal(old, leat_view_of(metadata)) ||
          store_terms_put(s, &termed, old, leat_view_of(metadata), err));
     leat_drop(metadata);

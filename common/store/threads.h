@@ -34,7 +34,8 @@ void store_thread_base_fini(struct store_thread_base *b);
 struct store_thread_merge {
     leat_view metadata; /* missing: nothing */
     leat_view config;
-    bool busy; /* a new run's */
+    bool busy;        /* a new run's */
+    uint64_t last_ms; /* of its events; 0: it has none */
 };
 MUST_USE bool store_threads_write_base(store_t *s,
                                        const struct store_thread_base *b,

@@ -206,11 +206,13 @@ void crig_subscribed(struct core_rig *r, int run)
     settle(r);
 }
 
-void crig_home(struct core_rig *r, int thread, bool on)
+void crig_home(struct core_rig *r, int run, bool on)
 {
     struct id none = {{0}};
-    struct id thread_id = crig_thread(thread);
-    struct brk_note *note = brk_note_new(BRK_NOTE_HOME, &none, &thread_id);
+    struct id home = {{0}};
+    struct id run_id = crig_run(run);
+    wire_home(&run_id, &home);
+    struct brk_note *note = brk_note_new(BRK_NOTE_HOME, &none, &home);
     note->seq = on;
     brk_core_begin(r->core, r->now);
     brk_core_on_relay(r->core, &note);

@@ -76,7 +76,7 @@ void crig_done(struct core_rig *r, int worker, int run, int attempt,
 void crig_cancel(struct core_rig *r, int gateway, int run, const char *action);
 void crig_subscribed(struct core_rig *r, int run);
 /* Somebody listens, or nobody any more, to all threads that begin like it. */
-void crig_home(struct core_rig *r, int thread, bool on);
+void crig_home(struct core_rig *r, int run, bool on);
 
 /* A turn after so many milliseconds; `crig_pass` in steps of 50. */
 void crig_turn(struct core_rig *r, int64_t ms);

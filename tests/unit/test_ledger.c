@@ -140,6 +140,44 @@ TEST(ledger_keeps_a_run_from_insert_to_end)
     stop(&d);
 }
 
+/* Decided in one turn they are one row, written once; else not. */
+TEST(ledger_starts_a_run_with_its_insert)
+{
+    struct desk d;
+    struct store_run row = {0};
+    struct id id = rig_id('r', 1);
+    start(&d);
+    (void)add_insert(&d, 1);
+    (void)add_insert(&d, 2);
+    add_start(&d, 1, 1, 500);
+    commit(&d);
+    EXPECT_EQ(d.batch->ops[0].err.code, ERR_NONE);
+    EXPECT(!d.batch->ops[0].existed);
+    EXPECT(d.batch->ops[2].with_insert);
+    OK(&d.b, store_runs_get(d.b.store.owner, &id, &row, &d.b.err));
+    EXPECT_STR(row.status, "running");
+    EXPECT_EQ(row.attempt, 1);
+    EXPECT_EQ(row.failures, 1);
+    EXPECT_EQ(row.ms, 500);
+    EXPECT_EQ(row.first_seq, 1);
+    EXPECT(row.started_us > 0);
+    EXPECT_EQ(row.thread_last_ms, 500);
+    store_run_fini(&row);
+    expect_run(&d, 2, "pending");
+    renew(&d); /* the submit comes again, from a broker that forgot it */
+    (void)add_insert(&d, 1);
+    add_start(&d, 1, 2, 600);
+    commit(&d);
+    EXPECT(d.batch->ops[0].existed);
+    EXPECT(!d.batch->ops[1].with_insert);
+    EXPECT_EQ(d.batch->ops[1].err.code, ERR_NONE);
+    OK(&d.b, store_runs_get(d.b.store.owner, &id, &row, &d.b.err));
+    EXPECT_EQ(row.attempt, 2);
+    EXPECT_EQ(row.ms, 600);
+    store_run_fini(&row);
+    stop(&d);
+}
+
 TEST(ledger_lets_one_bad_operation_fail_alone)
 {
     struct desk d;

@@ -370,15 +370,18 @@ TEST(relay_answers_no_fence_that_nobody_waits_for)
 TEST(relay_tells_homes)
 {
     start();
-    link_subscribe(g.sub, g.thread.bytes, WIRE_HOME_BYTES);
+    struct id home = {{0}};
+    wire_home(&g.run, &home);
+    EXPECT(!wire_is_home(&g.run, &g.thread));
+    link_subscribe(g.sub, home.bytes, WIRE_HOME_BYTES);
     struct brk_note *n = hear_note(BRK_NOTE_HOME);
-    EXPECT_EQ(memcmp(&n->thread, &g.thread, WIRE_HOME_BYTES), 0);
+    EXPECT_EQ(memcmp(&n->thread, &home, WIRE_HOME_BYTES), 0);
     EXPECT_EQ(n->seq, 1);
     brk_note_destroy(&n);
     fence(1, false);
     events(1, 1, 2);
     expect_published(1, 2, 1001);
-    link_unsubscribe(g.sub, g.thread.bytes, WIRE_HOME_BYTES);
+    link_unsubscribe(g.sub, home.bytes, WIRE_HOME_BYTES);
     n = hear_note(BRK_NOTE_HOME);
     EXPECT_EQ(n->seq, 0);
     brk_note_destroy(&n);

@@ -355,6 +355,17 @@ TEST(wire_makes_topics_that_begin_with_the_thread)
     EXPECT_MEM(topic + 16, run.bytes, 16);
 }
 
+TEST(wire_knows_a_home)
+{
+    struct id run = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+    struct id thread = {{13, 14, 15, 16, 1}};
+    EXPECT(wire_is_home(&run, &thread));
+    thread.bytes[3] = 0;
+    EXPECT(!wire_is_home(&run, &thread));
+    wire_home(&run, &thread);
+    EXPECT(wire_is_home(&run, &thread));
+}
+
 TEST(wire_gives_a_thread_its_runs_home)
 {
     struct id run;
