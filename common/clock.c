@@ -94,6 +94,22 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a % b < 0 ? q - 1 : q;
 }
 
+/* The number in exactly `width` digits; returns what is after them. */
+static char *put_digits(char *out, int width, int value)
+{
+    for (int i = width - 1; i >= 0; i--) {
+        out[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return out + width;
+}
+
+static char *put_pair(char *out, char before, int value)
+{
+    *out = before;
+    return put_digits(out + 1, 2, value);
+}
+
 char *clock_to_iso(int64_t wall_us, char out[CLOCK_ISO_SIZE])
 {
     must(out != NULL);
@@ -103,11 +119,16 @@ char *clock_to_iso(int64_t wall_us, char out[CLOCK_ISO_SIZE])
     int of_day = (int)(seconds - days * SECONDS_PER_DAY);
     int year, month, day;
     date_from_days(days, &year, &month, &day);
-    char text[64];
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00",
-             year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60,
-             (int)(us - seconds * US_PER_SECOND));
-    bool fits = base_copy(out, CLOCK_ISO_SIZE, text);
+    char *at = put_digits(out, 4, year);
+    at = put_pair(at, '-', month);
+    at = put_pair(at, '-', day);
+    at = put_pair(at, 'T', of_day / 3600);
+    at = put_pair(at, ':', of_day / 60 % 60);
+    at = put_pair(at, ':', of_day % 60);
+    *at = '.';
+    at = put_digits(at + 1, 6, (int)(us - seconds * US_PER_SECOND));
+    bool fits =
+        base_copy(at, (size_t)(CLOCK_ISO_SIZE - (at - out)), "+00:00");
     must(fits);
     return out;
 }

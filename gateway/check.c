@@ -196,14 +196,15 @@ bool gw_check_fields(leat_view body, const char *path,
     }
     for (size_t i = 0; i < n; i++) {
         const struct gw_check_field *row = &rows[i];
+        leat_view v = leat_get(body, row->name);
+        bool present = gw_check_present(v);
+        if (!present && !row->required) {
+            continue;
+        }
         char place[PATH_MAX_LEN];
         (void)at_key(place, path, row->name);
-        leat_view v = leat_get(body, row->name);
-        if (!gw_check_present(v)) {
-            if (row->required) {
-                return err_set(err, ERR_INVALID, "%s: is required", place);
-            }
-            continue;
+        if (!present) {
+            return err_set(err, ERR_INVALID, "%s: is required", place);
         }
         bool ok = row->check != NULL ? row->check(v, place, err)
                                      : gw_check_word(v, place, row->words, err);

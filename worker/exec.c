@@ -143,6 +143,19 @@ static enum graph_durability durability_of(leat_view kwargs)
     return at_exit ? GRAPH_DURABILITY_EXIT : GRAPH_DURABILITY_ASYNC;
 }
 
+/*
+ * Nobody can read the checkpoints of a run that is not stored. Unless its own
+ * events show them, only the last one matters, for a question the run may end
+ * with.
+ */
+static enum graph_durability durability_in_memory(leat_view kwargs,
+                                                  unsigned modes)
+{
+    const unsigned shown =
+        GRAPH_MODE_CHECKPOINTS | GRAPH_MODE_DEBUG | GRAPH_MODE_TASKS;
+    return (modes & shown) == 0 ? GRAPH_DURABILITY_EXIT : durability_of(kwargs);
+}
+
 /* ---- the parts of an attempt ---------------------------------------------- */
 
 /* Nodes act as their run's owner, whom the gateway has named. */
@@ -353,6 +366,7 @@ static void engine_run(struct attempt *a, bool continued,
         leat_get(leat_view_of(a->config), "configurable");
     text_of(leat_get(configurable, "checkpoint_id"), cp_id, sizeof cp_id);
     text_of(leat_get(configurable, "checkpoint_ns"), cp_ns, sizeof cp_ns);
+    unsigned modes = wrk_emit_modes(leat_get(kw, "stream_mode"));
     const struct graph_request req = {
         .thread_id = a->thread,
         .run_id = a->run,
@@ -365,8 +379,9 @@ static void engine_run(struct attempt *a, bool continued,
         .context = leat_get(kw, "context"),
         .interrupt_before = leat_get(kw, "interrupt_before"),
         .interrupt_after = leat_get(kw, "interrupt_after"),
-        .durability = durability_of(kw),
-        .modes = wrk_emit_modes(leat_get(kw, "stream_mode")),
+        .durability = a->job->stored ? durability_of(kw)
+                                     : durability_in_memory(kw, modes),
+        .modes = modes,
         .subgraphs = leat_bool(leat_get(kw, "subgraphs"), false),
         .recursion_limit = (unsigned)conf_int(c, CONF_RECURSION_LIMIT),
         .continued = continued,

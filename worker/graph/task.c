@@ -94,6 +94,12 @@ void graph_task_id(const struct task_key *k, char out[37])
     char hex[ID_HEX_SIZE];
     id_xxh3_hex(b.data, b.len, hex);
     buf_fini(&b);
-    snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
-             hex + 16, hex + 20);
+    static const size_t widths[] = {8, 4, 4, 4, 12}; /* as a UUID is written */
+    const char *from = hex;
+    for (size_t i = 0; i < COUNT_OF(widths); i++) {
+        memcpy(out, from, widths[i]);
+        from += widths[i];
+        out += widths[i];
+        *out++ = i + 1 < COUNT_OF(widths) ? '-' : '\0';
+    }
 }
