@@ -163,6 +163,9 @@ CONF(IDEMPOTENCY_TTL, "idempotency-ttl", "LEAT_IDEMPOTENCY_TTL", DURATION,
      "How long an Idempotency-Key is remembered.")
 CONF(HTTP_THREADS, "http-threads", "LEAT_HTTP_THREADS", INT, "48", 2, 1024,
      PROC_GATEWAY, 0, "Threads that answer requests; streams need none.")
+CONF(KEEP_ALIVE, "http-keep-alive", "LEAT_HTTP_KEEP_ALIVE", DURATION, "60s",
+     CONF_MS(0), CONF_HOUR(1), PROC_GATEWAY, 0,
+     "How long an idle connection stays open; 0: one request each.")
 CONF(MAX_STREAMS, "max-streams", "LEAT_MAX_STREAMS", INT, "50000", 1, 10000000,
      PROC_GATEWAY, 0, "Streams and waits open at a time.")
 CONF(KEY_STREAMS, "key-streams", "LEAT_KEY_STREAMS", INT, "10000", 1, 10000000,

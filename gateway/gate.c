@@ -6,16 +6,20 @@
  * they sent without taking it out of the socket, and returns when one of them
  * has sent a whole request; accept() gives that one. All of it happens on
  * civetweb's one accepting thread; other callers get what libc does.
+ *
+ * A connection whose answer is complete comes back and waits here for its next
+ * request, without a thread. That is the one thing other threads do here: they
+ * put it in `returned`, which the accepting thread empties in every turn.
  */
 #include "gateway/gate.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,218 +28,239 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* A longer head is passed on, to be refused; of a longer body so much must
- * have come: more does not surely fit into the socket. */
-#define HEAD_MAX ((size_t)32 << 10)
 #define LOOK_MAX ((size_t)96 << 10)
-#define ENOUGH ((size_t)48 << 10)
 #define STALL_MS 10000
 #define WAITING_MAX 20000
 #define ACCEPT_MOST 64
 #define STOP_LOOK_MS 5
+/* Of connections with a higher descriptor nobody knows how long a request is;
+ * they are not kept. */
+#define FDS_MAX 65536
 
 struct waiting {
     int fd;
     bool continued; /* was told to go on */
     int64_t until_ms;
-    struct waiting *next; /* in order of their time */
+    struct waiters *in;
+    struct waiting *next;
     struct waiting *prev;
 };
 
-/* Only the accepting thread looks behind `listener`. */
-static struct {
-    atomic_int listener; /* -1: no gate */
-    atomic_bool closing;
-    int64_t body_bytes;
-    int epoll;
+/* In order of their time, which is the same for all of a list. */
+struct waiters {
     struct waiting *first;
     struct waiting *last;
     size_t count;
+};
+
+/* Only the accepting thread looks behind `returned`. */
+static struct {
+    atomic_int listener; /* -1: no gate */
+    atomic_bool closing;
+    atomic_uint lengths[FDS_MAX]; /* of the request let in by descriptor */
+    pthread_mutex_t lock;         /* of `returned`, and of `epoll`'s life */
+    int epoll;
+    struct waiters returned;
+    int64_t body_bytes;
+    struct waiters stalled; /* part of a request has come */
+    struct waiters idle;    /* nothing has, since the last answer */
     int ready[ACCEPT_MOST * 2];
     size_t ready_count;
     char *look; /* LOOK_MAX bytes */
-} gate = {.listener = -1, .epoll = -1};
+} gate = {
+    .listener = -1, .epoll = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool armed;
 
-/* ---- what a request looks like ----------------------------------------- */
-
-static const char *head_end(const char *bytes, size_t len)
-{
-    const char *end = memmem(bytes, len, "\r\n\r\n", 4);
-    if (end != NULL) {
-        return end + 4;
-    }
-    end = memmem(bytes, len, "\n\n", 2);
-    return end == NULL ? NULL : end + 2;
-}
-
-/* The value of the header in the head, NULL if it is not there. */
-static const char *header(const char *head, const char *end, const char *name)
-{
-    size_t n = strlen(name);
-    const char *at = memchr(head, '\n', (size_t)(end - head));
-    while (at != NULL && ++at + n < end) {
-        if (strncasecmp(at, name, n) == 0 && at[n] == ':') {
-            at += n + 1;
-            while (at < end && (*at == ' ' || *at == '\t')) {
-                at++;
-            }
-            return at;
-        }
-        at = memchr(at, '\n', (size_t)(end - at));
-    }
-    return NULL;
-}
-
-/* Digits; what is larger than any body counts as the largest number. */
-static int64_t number(const char *at, const char *end)
-{
-    int64_t n = 0;
-    for (; at < end && *at >= '0' && *at <= '9'; at++) {
-        if (n > INT64_MAX / 10 - 10) {
-            return INT64_MAX;
-        }
-        n = n * 10 + (*at - '0');
-    }
-    return n;
-}
-
-static bool chunks_ended(const char *bytes, size_t len)
-{
-    return len >= 5 && memcmp(bytes + len - 5, "0\r\n\r\n", 5) == 0;
-}
-
-bool gw_gate_is_whole(const char *bytes, size_t len, int64_t body_bytes,
-                      struct gw_gate_look *look)
-{
-    must(bytes != NULL && look != NULL);
-    *look = (struct gw_gate_look){.want = 0};
-    const char *body = head_end(bytes, len);
-    if (body == NULL) {
-        return len > HEAD_MAX;
-    }
-    const char *length = header(bytes, body, "content-length");
-    const char *coding = header(bytes, body, "transfer-encoding");
-    const char *expect = header(bytes, body, "expect");
-    look->expects = expect != NULL && strncasecmp(expect, "100-", 4) == 0;
-    size_t head = (size_t)(body - bytes);
-    if (coding != NULL) {
-        return len - head >= ENOUGH || chunks_ended(body, len - head);
-    }
-    int64_t announced = length == NULL ? 0 : number(length, body);
-    if (announced > body_bytes) {
-        look->expects = false; /* it need not send it */
-        return true;
-    }
-    look->want = head + (size_t)announced;
-    return len >= look->want || len - head >= ENOUGH;
-}
-
 /* ---- those who wait ---------------------------------------------------- */
 
-static void unlink_waiting(struct waiting *w)
+static void take_out(struct waiting *w)
 {
-    *(w->prev != NULL ? &w->prev->next : &gate.first) = w->next;
-    *(w->next != NULL ? &w->next->prev : &gate.last) = w->prev;
-    gate.count--;
+    struct waiters *in = w->in;
+    *(w->prev != NULL ? &w->prev->next : &in->first) = w->next;
+    *(w->next != NULL ? &w->next->prev : &in->last) = w->prev;
+    in->count--;
+    w->in = NULL;
+}
+
+static void put_last(struct waiters *in, struct waiting *w)
+{
+    must(w->in == NULL);
+    w->in = in;
+    w->next = NULL;
+    w->prev = in->last;
+    *(in->last != NULL ? &in->last->next : &in->first) = w;
+    in->last = w;
+    in->count++;
 }
 
 static void drop(struct waiting *w)
 {
-    unlink_waiting(w);
+    take_out(w);
     (void)close(w->fd);
     free(w);
 }
 
-static void let_in(struct waiting *w)
+/* Somebody must go: first those of whom nothing is known to be wanted. */
+static void drop_one(void)
+{
+    struct waiting *w =
+        gate.idle.first != NULL ? gate.idle.first : gate.stalled.first;
+    if (w != NULL) {
+        drop(w);
+    }
+}
+
+static void make_ready(int fd, size_t length)
+{
+    must(gate.ready_count < COUNT_OF(gate.ready));
+    if (fd < FDS_MAX) {
+        atomic_store_explicit(&gate.lengths[fd], (unsigned)length,
+                              memory_order_relaxed);
+    }
+    gate.ready[gate.ready_count++] = fd;
+}
+
+static void let_in(struct waiting *w, size_t length)
 {
     (void)epoll_ctl(gate.epoll, EPOLL_CTL_DEL, w->fd, NULL);
-    unlink_waiting(w);
-    gate.ready[gate.ready_count++] = w->fd;
+    take_out(w);
+    make_ready(w->fd, length);
     free(w);
 }
 
-/* Looks at what has come. False: the client is gone. */
-static bool look_at(int fd, bool *continued, bool *whole)
+enum looks { LOOKS_GONE, LOOKS_EMPTY, LOOKS_PART, LOOKS_WHOLE };
+
+/* Looks at what has come; `length`: of the whole request, 0 when there is more
+ * than one or nobody can know. */
+static enum looks look_at(int fd, bool *continued, size_t *length)
 {
     ssize_t n =
         recvfrom(fd, gate.look, LOOK_MAX, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
-    *whole = false;
     if (n < 0) {
-        return errno == EAGAIN || errno == EINTR;
+        return errno == EAGAIN || errno == EINTR ? LOOKS_EMPTY : LOOKS_GONE;
     }
     struct gw_gate_look look;
-    *whole = gw_gate_is_whole(gate.look, (size_t)n, gate.body_bytes, &look);
+    bool whole =
+        gw_gate_is_whole(gate.look, (size_t)n, gate.body_bytes, &look);
+    *length = look.want >= (size_t)n ? look.want : 0;
     if (look.expects && !*continued) {
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
         *continued = true;
-        return send(fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL) > 0;
+        if (send(fd, go_on, sizeof(go_on) - 1, MSG_NOSIGNAL) <= 0) {
+            return LOOKS_GONE;
+        }
     }
-    return n > 0;
+    return n == 0 ? LOOKS_GONE : whole ? LOOKS_WHOLE : LOOKS_PART;
+}
+
+static bool watch(struct waiting *w)
+{
+    struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
+                            .data.ptr = w};
+    return epoll_ctl(gate.epoll, EPOLL_CTL_ADD, w->fd, &e) == 0;
 }
 
 static void wait_for(int fd, bool continued)
 {
     struct waiting *w = base_zalloc(sizeof(*w));
-    struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET,
-                            .data.ptr = w};
     w->fd = fd;
     w->continued = continued;
     w->until_ms = clock_mono_ms() + STALL_MS;
-    w->prev = gate.last;
-    *(gate.last != NULL ? &gate.last->next : &gate.first) = w;
-    gate.last = w;
-    gate.count++;
-    if (epoll_ctl(gate.epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
+    put_last(&gate.stalled, w);
+    if (!watch(w)) {
         drop(w);
-    } else if (gate.count > WAITING_MAX) {
-        drop(gate.first);
+    } else if (gate.stalled.count + gate.idle.count > WAITING_MAX) {
+        drop_one();
     }
+}
+
+/* No descriptor is left: an idle connection gives its own, or time may help. */
+static bool make_room(void)
+{
+    static const struct timespec no_room = {.tv_nsec = 10 * 1000000L};
+    if (errno != EMFILE && errno != ENFILE) {
+        return false;
+    }
+    if (gate.idle.first != NULL) {
+        drop_one();
+        return true;
+    }
+    (void)ppoll(NULL, 0, &no_room, NULL);
+    return false;
 }
 
 static void take_new(void)
 {
-    static const struct timespec no_room = {.tv_nsec = 10 * 1000000L};
     int listener = atomic_load(&gate.listener);
-    for (int i = 0; i < ACCEPT_MOST; i++) {
+    for (int i = 0; i < ACCEPT_MOST && gate.ready_count < ACCEPT_MOST; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE) {
-                (void)ppoll(NULL, 0, &no_room, NULL); /* until some close */
+            if (make_room()) {
+                continue;
             }
             return;
         }
         bool continued = false;
-        bool whole = false;
-        if (!look_at(fd, &continued, &whole)) {
+        size_t length = 0;
+        switch (look_at(fd, &continued, &length)) {
+        case LOOKS_GONE:
             (void)close(fd);
-        } else if (whole) {
-            gate.ready[gate.ready_count++] = fd;
-        } else {
+            break;
+        case LOOKS_WHOLE:
+            make_ready(fd, length);
+            break;
+        case LOOKS_EMPTY:
+        case LOOKS_PART:
             wait_for(fd, continued);
-        }
-        if (gate.ready_count >= ACCEPT_MOST) {
-            return;
+            break;
         }
     }
 }
 
 static void look_again(struct waiting *w)
 {
-    bool whole = false;
-    if (!look_at(w->fd, &w->continued, &whole)) {
+    size_t length = 0;
+    switch (look_at(w->fd, &w->continued, &length)) {
+    case LOOKS_GONE:
         drop(w);
-    } else if (whole) {
-        let_in(w);
+        break;
+    case LOOKS_WHOLE:
+        let_in(w, length);
+        break;
+    case LOOKS_EMPTY:
+        break;
+    case LOOKS_PART:
+        if (w->in == &gate.idle) {
+            take_out(w);
+            w->until_ms = clock_mono_ms() + STALL_MS;
+            put_last(&gate.stalled, w);
+        }
+        break;
     }
 }
 
-static void drop_stalled(int64_t now_ms)
+/* Before any event of theirs is looked at: they were put there before they
+ * were watched. */
+static void take_returned(void)
 {
-    while (gate.first != NULL && gate.first->until_ms <= now_ms) {
-        log_debug("http.stalled", "waiting=%zu", gate.count);
-        drop(gate.first);
+    must(pthread_mutex_lock(&gate.lock) == 0);
+    while (gate.returned.first != NULL) {
+        struct waiting *w = gate.returned.first;
+        take_out(w);
+        put_last(&gate.idle, w);
+    }
+    must(pthread_mutex_unlock(&gate.lock) == 0);
+    while (gate.stalled.count + gate.idle.count > WAITING_MAX) {
+        drop_one();
+    }
+}
+
+static void drop_late(struct waiters *in, int64_t now_ms)
+{
+    while (in->first != NULL && in->first->until_ms <= now_ms) {
+        log_debug("http.late", "waiting=%zu", in->count);
+        drop(in->first);
     }
 }
 
@@ -243,8 +268,11 @@ static void drop_stalled(int64_t now_ms)
 static int sleep_ms(int64_t now_ms, int timeout_ms)
 {
     int64_t ms = timeout_ms < 0 ? INT32_MAX : timeout_ms;
-    if (gate.first != NULL) {
-        ms = min_i64(ms, gate.first->until_ms - now_ms);
+    if (gate.stalled.first != NULL) {
+        ms = min_i64(ms, gate.stalled.first->until_ms - now_ms);
+    }
+    if (gate.idle.first != NULL) {
+        ms = min_i64(ms, gate.idle.first->until_ms - now_ms);
     }
     return (int)max_i64(ms, 0);
 }
@@ -260,6 +288,7 @@ static bool turn(int timeout_ms)
     int n = epoll_wait(gate.epoll, events, ACCEPT_MOST,
                        sleep_ms(now_ms, timeout_ms));
     bool new_ones = false;
+    take_returned();
     for (int i = 0; i < n; i++) {
         if (events[i].data.ptr == NULL) {
             new_ones = true;
@@ -270,7 +299,9 @@ static bool turn(int timeout_ms)
     if (new_ones) {
         take_new();
     }
-    drop_stalled(clock_mono_ms());
+    now_ms = clock_mono_ms();
+    drop_late(&gate.stalled, now_ms);
+    drop_late(&gate.idle, now_ms);
     return gate.ready_count > 0;
 }
 
@@ -329,7 +360,7 @@ int listen(int fd, int backlog)
     if (done == 0 && armed) {
         struct epoll_event e = {.events = EPOLLIN};
         armed = false;
-        gate.epoll = epoll_create1(EPOLL_CLOEXEC);
+        gate.epoll = epoll_create1(EPOLL_CLOEXEC); /* nobody returns yet */
         if (gate.epoll >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
             epoll_ctl(gate.epoll, EPOLL_CTL_ADD, fd, &e) == 0) {
             atomic_store(&gate.listener, fd);
@@ -356,6 +387,32 @@ bool gw_gate_is_on(void)
     return atomic_load(&gate.listener) >= 0;
 }
 
+size_t gw_gate_length(int fd)
+{
+    return fd >= 0 && fd < FDS_MAX && gw_gate_is_on()
+               ? atomic_load_explicit(&gate.lengths[fd], memory_order_relaxed)
+               : 0;
+}
+
+void gw_gate_return(int fd, int64_t idle_ms)
+{
+    must(fd >= 0 && idle_ms > 0);
+    struct waiting *w = NULL;
+    must(pthread_mutex_lock(&gate.lock) == 0);
+    if (gate.epoll >= 0 && !atomic_load(&gate.closing)) {
+        w = base_zalloc(sizeof(*w));
+        w->fd = fd;
+        w->until_ms = clock_mono_ms() + idle_ms;
+        put_last(&gate.returned, w);
+        if (!watch(w)) {
+            drop(w);
+        }
+    } else {
+        (void)close(fd);
+    }
+    must(pthread_mutex_unlock(&gate.lock) == 0);
+}
+
 void gw_gate_close(void)
 {
     atomic_store(&gate.closing, true);
@@ -365,16 +422,21 @@ void gw_gate_reset(void)
 {
     armed = false;
     atomic_store(&gate.listener, -1);
-    while (gate.first != NULL) {
-        drop(gate.first);
+    while (gate.stalled.first != NULL || gate.idle.first != NULL) {
+        drop_one();
     }
     while (gate.ready_count > 0) {
         (void)close(gate.ready[--gate.ready_count]);
+    }
+    must(pthread_mutex_lock(&gate.lock) == 0);
+    while (gate.returned.first != NULL) {
+        drop(gate.returned.first);
     }
     if (gate.epoll >= 0) {
         (void)close(gate.epoll);
         gate.epoll = -1;
     }
+    must(pthread_mutex_unlock(&gate.lock) == 0);
     free(gate.look);
     gate.look = NULL;
 }

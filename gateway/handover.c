@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 static _Thread_local int noted_fd = -1;
+static _Thread_local size_t noted_bytes;
 static atomic_int dummy_fd = -1;
 static atomic_bool broken; /* the self-test failed */
 
@@ -34,13 +35,31 @@ static atomic_bool broken; /* the self-test failed */
 ssize_t recv(int fd, void *buf, size_t len, int flags);
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    noted_fd = fd;
-    return recvfrom(fd, buf, len, flags, NULL, NULL);
+    ssize_t n = recvfrom(fd, buf, len, flags, NULL, NULL);
+    if (noted_fd != fd) {
+        gw_handover_forget();
+        noted_fd = fd;
+    }
+    if (n > 0) {
+        noted_bytes += (size_t)n;
+    }
+    return n;
 }
 
 int gw_handover_noted(void)
 {
     return noted_fd;
+}
+
+size_t gw_handover_bytes(void)
+{
+    return noted_bytes;
+}
+
+void gw_handover_forget(void)
+{
+    noted_fd = -1;
+    noted_bytes = 0;
 }
 
 /* One socket that was never connected stands in for all that were taken:

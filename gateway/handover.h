@@ -26,6 +26,10 @@ bool gw_handover_is_trial(struct mg_connection *conn, int noted);
 /* The descriptor this thread read from last, -1 for none: note it first thing
  * in a request, before anything else on this thread reads from a socket. */
 int gw_handover_noted(void);
+/* How many bytes of that connection this thread has read since it began with
+ * it, that is, since it last forgot one: to be done at a connection's end. */
+size_t gw_handover_bytes(void);
+void gw_handover_forget(void);
 
 /*
  * Takes the socket of a request whose body has been read: the caller owns the

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/mbox.h"
 #include "common/stat.h"
+#include "gateway/gate.h"
 #include "gateway/hub_call.h"
 #include "gateway/hub_inner.h"
 
@@ -59,6 +60,19 @@ static void retire(struct hub *hub, struct gw_stream *s)
     gw_stream_destroy(&s);
 }
 
+/* After a whole answer the client may ask again on the same connection. */
+static void let_go(struct hub *hub, struct gw_stream *s)
+{
+    int fd = s->fd;
+    s->fd = -1;
+    if (s->keep_s > 0 && s->state == GW_STREAM_FINISHING && s->out == NULL &&
+        epoll_ctl(hub->epoll, EPOLL_CTL_DEL, fd, NULL) == 0) {
+        gw_gate_return(fd, GW_GATE_IDLE_MS(s->keep_s));
+    } else {
+        (void)close(fd);
+    }
+}
+
 /* The stream is over. It goes at the end of the turn, or when the thread that
  * still knows it has said its last word. */
 static void leave(struct hub *hub, struct gw_stream *s)
@@ -74,12 +88,11 @@ static void leave(struct hub *hub, struct gw_stream *s)
     if (s->follow != NULL && s->follow->begun) {
         gw_hub_follow_end(&hub->follows, s);
     }
-    gw_stream_move(s, GW_STREAM_LEFT);
     if (attached) {
-        (void)close(s->fd);
-        s->fd = -1;
+        let_go(hub, s);
         count_stream(s, -1);
     }
+    gw_stream_move(s, GW_STREAM_LEFT);
     gw_hub_mark_stream(hub, s);
 }
 

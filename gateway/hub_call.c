@@ -112,7 +112,7 @@ static void refuse_reader(struct hub *hub, struct gw_stream *s,
     struct buf text;
     buf_init(&text, REFUSAL_MAX);
     gw_hub_run_leave(&hub->runs, s);
-    must(gw_reply_error(err, s->headers, &text));
+    must(gw_reply_error(err, s->headers, s->keep_s, &text));
     struct gw_chunk *c = gw_chunk_of(false, text.data, text.len);
     gw_stream_refuse(s, c);
     gw_chunk_drop(&c);

@@ -57,15 +57,21 @@ static const char *date(void)
     return text;
 }
 
-#define LAST_ANSWER "Connection: close\r\n"
-
 /*
- * An answer in chunks ends the connection too, but must not say so: Node's
+ * The last answer in chunks ends its connection but must not say so: Node's
  * fetch takes the end of an announced close for the end of the body, so that
  * its user would never learn that a stream was cut. The time-out keeps it from
  * using the connection again.
  */
-#define LAST_CHUNKED "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n"
+static bool put_connection(const struct gw_reply *r, struct buf *out)
+{
+    if (r->keep_s == 0 && !r->chunked) {
+        return buf_puts(out, "Connection: close\r\n");
+    }
+    return buf_printf(out,
+                      "Connection: keep-alive\r\nKeep-Alive: timeout=%d\r\n",
+                      max_int(r->keep_s, 1));
+}
 
 bool gw_reply_write(const struct gw_reply *r, struct buf *out)
 {
@@ -73,7 +79,7 @@ bool gw_reply_write(const struct gw_reply *r, struct buf *out)
     bool ok =
         buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, reason(r->status)) &&
         buf_puts(out, date()) && buf_puts(out, r->headers) &&
-        buf_puts(out, r->chunked ? LAST_CHUNKED : LAST_ANSWER);
+        put_connection(r, out);
     if (r->type != NULL) {
         ok = ok && buf_printf(out, "Content-Type: %s\r\n", r->type);
     }
@@ -91,7 +97,8 @@ bool gw_reply_write(const struct gw_reply *r, struct buf *out)
     return ok;
 }
 
-bool gw_reply_error(const struct err *err, const char *headers, struct buf *out)
+bool gw_reply_error(const struct err *err, const char *headers, int keep_s,
+                    struct buf *out)
 {
     must(err != NULL && headers != NULL);
     struct buf text;
@@ -110,7 +117,8 @@ bool gw_reply_error(const struct err *err, const char *headers, struct buf *out)
                          .headers = buf_text(&all),
                          .type = "application/json",
                          .body = text.data,
-                         .len = text.len};
+                         .len = text.len,
+                         .keep_s = keep_s};
     ok = ok && gw_reply_write(&r, out);
     buf_fini(&all);
     buf_fini(&text);

@@ -17,12 +17,13 @@ struct gw_reply {
     size_t len;
     bool chunked;        /* the body follows in chunks, of unknown length */
     bool head_only;      /* leave the body out */
+    int keep_s;          /* so long the connection waits for another request
+                          * afterwards; 0: it is closed */
 };
-/* Appends the whole answer; false when the buffer is at its cap. Every answer
- * closes its connection. */
+/* Appends the whole answer; false when the buffer is at its cap. */
 MUST_USE bool gw_reply_write(const struct gw_reply *r, struct buf *out);
 /* {"detail": text}, with the status of the code. */
 MUST_USE bool gw_reply_error(const struct err *err, const char *headers,
-                             struct buf *out);
+                             int keep_s, struct buf *out);
 
 #endif

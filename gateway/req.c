@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * req.c: requests by way of civetweb. An answer is put together whole and
- * written once. Every answer closes its connection: an idle connection would
- * hold one of the pool's threads, and with clients that keep theirs open the
- * pool would soon be full of them.
+ * written once. civetweb thinks that every answer closes its connection: to
+ * wait in it for another request would hold one of the pool's threads. The
+ * server takes the connection out instead, and the gate has it until then.
  */
 #include "gateway/req.h"
 
@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "gateway/cors.h"
 #include "gateway/gate.h"
+#include "gateway/handover.h"
 #include "gateway/reply.h"
 #include "gateway/stores.h"
 
@@ -44,6 +45,7 @@ void gw_req_init(struct gw_req *r, struct gw_app *app,
                          .owner = "",
                          .noted_fd = -1,
                          .carry_fd = -1,
+                         .keep_s = -1,
                          .started_us = clock_mono_us()};
     buf_init(&r->headers, HEAD_MAX);
 }
@@ -399,6 +401,31 @@ static bool put_cors(const struct gw_req *r, struct buf *out)
     return gw_cors_answer(r->app->conf, gw_req_header(r, "origin"), out);
 }
 
+/* Does the client want, and may we keep, the connection for another request?
+ * Only when it has sent exactly the request that came through the gate: what
+ * else was read with it would be lost. */
+static bool may_keep(const struct gw_req *r)
+{
+    const char *version = info_of(r)->http_version;
+    const char *wish = gw_req_header(r, "connection");
+    return gw_handover_works() && !atomic_load(&r->app->draining) &&
+           version != NULL && strcmp(version, "1.1") == 0 &&
+           (wish == NULL || strcasestr(wish, "close") == NULL) &&
+           r->noted_fd >= 0 &&
+           gw_handover_bytes() == gw_gate_length(r->noted_fd);
+}
+
+int gw_req_keep_s(struct gw_req *r)
+{
+    must(r != NULL);
+    if (r->keep_s < 0) {
+        int64_t ms = conf_ms(r->app->conf, CONF_KEEP_ALIVE);
+        r->keep_s =
+            ms > 0 && may_keep(r) ? max_int((int)(ms / 1000), 1) : 0;
+    }
+    return r->keep_s;
+}
+
 /* The headers of every answer and those added to this one. */
 static const char *all_headers(const struct gw_req *r, struct buf *out)
 {
@@ -407,11 +434,12 @@ static const char *all_headers(const struct gw_req *r, struct buf *out)
 }
 
 /* The whole answer, with the headers added so far. */
-static void put_reply(const struct gw_req *r, struct gw_reply *reply,
+static void put_reply(struct gw_req *r, struct gw_reply *reply,
                       struct buf *out)
 {
     struct buf headers;
     buf_init(&headers, HEAD_MAX);
+    reply->keep_s = gw_req_keep_s(r);
     reply->headers = all_headers(r, &headers);
     must(gw_reply_write(reply, out));
     buf_fini(&headers);
@@ -475,7 +503,7 @@ void gw_req_error(struct gw_req *r, const struct err *err)
                   r->status, gw_req_method(r), LOG_Q(gw_req_uri(r)),
                   LOG_Q(err->text));
     }
-    must(gw_reply_error(err, all_headers(r, &headers), &out));
+    must(gw_reply_error(err, all_headers(r, &headers), gw_req_keep_s(r), &out));
     (void)mg_write(r->conn, out.data, out.len);
     buf_fini(&headers);
     buf_fini(&out);

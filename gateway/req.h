@@ -23,6 +23,7 @@ struct gw_req {
     store_t *store;         /* taken by gw_req_store() */
     int noted_fd;           /* handover.h */
     int carry_fd;           /* -1, or this thread carries bytes from here */
+    int keep_s;             /* gw_req_keep_s(); -1 before that is settled */
     int status;             /* of the answer; 0: not answered yet */
     int64_t started_us;
     struct gw_text *texts;  /* decoded copies, freed with the request */
@@ -114,6 +115,11 @@ void gw_req_head(struct gw_req *r, int status, const char *type,
 /* An answer with this JSON as bytes, to be sent by others; uses the headers
  * added so far up. */
 void gw_req_later(struct gw_req *r, leat_view v, struct buf *out);
+/*
+ * For how many seconds the connection stays open after the answer; 0: it does
+ * not. Settled by the first call, which comes when the body has been read.
+ */
+int gw_req_keep_s(struct gw_req *r);
 /* The headers that any answer to this request has; the caller frees. */
 char *gw_req_plain_headers(const struct gw_req *r) MUST_USE;
 

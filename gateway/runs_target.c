@@ -79,7 +79,7 @@ bool gw_runs_target_find(struct gw_req *r, struct gw_runs_target *t,
 
 /* ---- long answers ------------------------------------------------------ */
 
-struct gw_stream *gw_runs_target_reader(const struct gw_req *r,
+struct gw_stream *gw_runs_target_reader(struct gw_req *r,
                                         enum gw_stream_kind kind,
                                         const struct gw_runs_target *t)
 {
@@ -88,6 +88,7 @@ struct gw_stream *gw_runs_target_reader(const struct gw_req *r,
     s->thread = t->thread_id;
     s->stored = t->stored;
     s->opened_us = r->started_us;
+    s->keep_s = gw_req_keep_s(r);
     gw_stream_count(s, &r->caller->streams);
     return s;
 }

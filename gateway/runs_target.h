@@ -32,7 +32,7 @@ bool gw_runs_target_is_open(const struct store_run *row);
 MUST_USE bool gw_runs_target_action(struct gw_req *r, const char **action,
                                     struct err *err);
 
-struct gw_stream *gw_runs_target_reader(const struct gw_req *r,
+struct gw_stream *gw_runs_target_reader(struct gw_req *r,
                                         enum gw_stream_kind kind,
                                         const struct gw_runs_target *t);
 /* The response head of a stream or a wait, with the headers added so far. */

@@ -84,7 +84,9 @@ int gw_server_take(struct gw_req *r, struct err *err)
 {
     must(r != NULL && r->status == 0);
     int fd = gw_handover_take(r->conn, r->noted_fd);
-    if (fd < 0) {
+    if (fd < 0 && r->keep_s > 0) {
+        (void)err_set(err, ERR_UNAVAILABLE, "no socket: %s", strerror(errno));
+    } else if (fd < 0) {
         fd = keep_thread(r, err);
     }
     if (fd >= 0) {
@@ -101,6 +103,15 @@ static void carry_on(struct gw_req *r)
     (void)close(r->carry_fd);
     r->carry_fd = -1;
     atomic_fetch_sub(&r->app->kept_threads, 1);
+}
+
+/* The answer is out: the connection may bring another request. */
+static void give_back(const struct gw_req *r)
+{
+    int fd = gw_handover_take(r->conn, r->noted_fd);
+    if (fd >= 0) {
+        gw_gate_return(fd, GW_GATE_IDLE_MS(r->keep_s));
+    }
 }
 
 /* ---- one request ------------------------------------------------------- */
@@ -193,6 +204,8 @@ static int on_request(struct mg_connection *conn)
     count(&r);
     if (r.carry_fd >= 0) {
         carry_on(&r);
+    } else if (r.keep_s > 0 && status != STATUS_TAKEN) {
+        give_back(&r);
     }
     gw_req_fini(&r);
     return status;
@@ -213,6 +226,13 @@ static int on_http_error(struct mg_connection *conn, int status,
                     status, len, body);
     stat_inc(status < 500 ? STAT_HTTP_4XX : STAT_HTTP_5XX);
     return 0;
+}
+
+/* civetweb's thread has done with a connection. */
+static void on_close(const struct mg_connection *conn)
+{
+    (void)conn;
+    gw_handover_forget();
 }
 
 static int on_log(const struct mg_connection *conn, const char *text)
@@ -253,6 +273,7 @@ static struct mg_context *start(struct gw_app *app)
                              NULL};
     struct mg_callbacks callbacks = {.begin_request = on_request,
                                      .http_error = on_http_error,
+                                     .connection_close = on_close,
                                      .log_message = on_log};
     gw_gate_arm(conf_bytes(app->conf, CONF_BODY_BYTES));
     return mg_start(&callbacks, app, options);

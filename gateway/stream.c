@@ -196,7 +196,8 @@ enum gw_flush gw_stream_flush(struct gw_stream *s, int64_t now_ms)
     must(s->fd >= 0);
     /* The end of the body and of the connection go out together: no client may
      * think in between that it can send its next request on this one. */
-    int more = s->state == GW_STREAM_FINISHING ? MSG_MORE : 0;
+    bool last = s->state == GW_STREAM_FINISHING && s->keep_s == 0;
+    int more = last ? MSG_MORE : 0;
     while (s->out != NULL) {
         struct iovec iov[IOV_MOST];
         struct msghdr message = {.msg_iov = iov};

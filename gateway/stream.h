@@ -68,6 +68,7 @@ struct gw_stream {
     struct gw_out **out_end;
     size_t out_bytes;
     size_t out_sent;             /* of the oldest chunk */
+    int keep_s; /* the socket goes back to the gate after a whole answer */
     bool held;                  /* its run is not committed: write nothing */
     atomic_int *open;           /* where it is counted; NULL: nowhere */
     uint32_t call_tag;          /* of that run's submit; 0: none */

@@ -351,7 +351,7 @@ def test_headers_of_a_stream(api, stateless):
     assert headers["x-accel-buffering"] == "no"
     # Not "close": Node's fetch would take a cut stream for a complete one.
     assert headers["connection"].lower() == "keep-alive"
-    assert headers["keep-alive"] == "timeout=1"
+    assert headers["keep-alive"] == "timeout=60"
     assert headers["transfer-encoding"] == "chunked"
     assert "content-length" not in headers
 
@@ -363,7 +363,7 @@ def test_headers_of_wait_join_and_create(api):
     where = got.headers["Content-Location"]
     assert re.fullmatch(rf"/threads/{thread}/runs/[0-9a-f-]{{36}}", where)
     assert got.headers["Location"].split("?")[0] == f"{where}/join"
-    assert got.headers["Keep-Alive"] == "timeout=1"
+    assert got.headers["Keep-Alive"] == "timeout=60"
     assert got.headers["Content-Type"].startswith("application/json")
     got = api.request("GET", f"{where}/join")
     assert got.headers["Location"].split("?")[0] == f"{where}/join"
@@ -377,12 +377,18 @@ def test_headers_of_wait_join_and_create(api):
 
 
 def test_many_requests_on_one_connection(api):
-    """Ordinary answers leave the connection open, or say that they do not."""
+    """Answers leave the connection open, streams too."""
     at = urllib.parse.urlsplit(api.url)
     connection = HTTPConnection(at.hostname, at.port, timeout=10)
+    socket_used = None
     for _ in range(20):
         connection.request("POST", "/threads", "{}")
         assert connection.getresponse().read()
+        connection.request("POST", "/runs/stream",
+                           json.dumps({"assistant_id": "trivial", "input": {"x": 1}}))
+        assert b"event: values" in connection.getresponse().read()
+        socket_used = socket_used or connection.sock
+        assert connection.sock is socket_used, "the connection was not kept"
     connection.close()
 
 

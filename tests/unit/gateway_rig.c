@@ -388,6 +388,7 @@ struct rig *rig_start(int first_option, ...)
     set(CONF_STORE, url);
     set(CONF_PORT, "0");
     set(CONF_HTTP_THREADS, "4");
+    set(CONF_KEEP_ALIVE, "0s"); /* an answer is read until its end */
     va_start(ap, first_option);
     for (int id = first_option; id != CONF_COUNT; id = va_arg(ap, int)) {
         set((enum conf_id)id, va_arg(ap, const char *));
