@@ -67,8 +67,7 @@ static struct {
     int ready[ACCEPT_MOST * 2];
     size_t ready_count;
     char *look; /* LOOK_MAX bytes */
-} gate = {
-    .listener = -1, .epoll = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+} gate = {.listener = -1, .epoll = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool armed;
 
@@ -141,8 +140,7 @@ static enum looks look_at(int fd, bool *continued, size_t *length)
         return errno == EAGAIN || errno == EINTR ? LOOKS_EMPTY : LOOKS_GONE;
     }
     struct gw_gate_look look;
-    bool whole =
-        gw_gate_is_whole(gate.look, (size_t)n, gate.body_bytes, &look);
+    bool whole = gw_gate_is_whole(gate.look, (size_t)n, gate.body_bytes, &look);
     *length = look.want >= (size_t)n ? look.want : 0;
     if (look.expects && !*continued) {
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";

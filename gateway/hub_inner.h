@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hub_inner.h: the hub's own state, shared by hub.c (the loop and the
- * streams) and hub_call.c (what goes to the broker and comes back).
+ * streams), hub_call.c (what goes to the broker and comes back) and hub_box.c
+ * (what other threads call).
  */
 #ifndef GATEWAY_HUB_INNER_H
 #define GATEWAY_HUB_INNER_H
@@ -15,6 +16,8 @@
 #include "gateway/hub_follow.h"
 #include "gateway/hub_run.h"
 #include "gateway/uplink.h"
+
+#define HUB_MAGIC LEAT_MAGIC(0x9a7e0005)
 
 enum note_kind {
     NOTE_ASK,
@@ -70,6 +73,8 @@ struct hub {
     leat_value *graphs;        /* the only thing others read */
 };
 
+/* Any thread: the hub will find a copy of the note. */
+void gw_hub_put_note(hub_t *hub, const struct note *like);
 /* The stream has something to write, or is to be freed. */
 void gw_hub_mark_stream(void *self, struct gw_stream *s);
 /* Its reader gets no more, and no last chunk. */

@@ -420,8 +420,7 @@ int gw_req_keep_s(struct gw_req *r)
     must(r != NULL);
     if (r->keep_s < 0) {
         int64_t ms = conf_ms(r->app->conf, CONF_KEEP_ALIVE);
-        r->keep_s =
-            ms > 0 && may_keep(r) ? max_int((int)(ms / 1000), 1) : 0;
+        r->keep_s = ms > 0 && may_keep(r) ? max_int((int)(ms / 1000), 1) : 0;
     }
     return r->keep_s;
 }
@@ -434,8 +433,7 @@ static const char *all_headers(const struct gw_req *r, struct buf *out)
 }
 
 /* The whole answer, with the headers added so far. */
-static void put_reply(struct gw_req *r, struct gw_reply *reply,
-                      struct buf *out)
+static void put_reply(struct gw_req *r, struct gw_reply *reply, struct buf *out)
 {
     struct buf headers;
     buf_init(&headers, HEAD_MAX);

@@ -112,7 +112,8 @@ static void expect_closed(const struct rig *r, const char *request)
 TEST(keep_closes_where_another_request_could_be_lost)
 {
     struct rig *r = start();
-    expect_closed(r, "GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Close\r\n\r\n");
+    expect_closed(r,
+                  "GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Close\r\n\r\n");
     expect_closed(r, "GET /ok HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     expect_closed(r, GET_OK GET_OK); /* the second one was read with it */
     expect_closed(r, "POST /runs HTTP/1.1\r\nHost: x\r\n"
