@@ -103,6 +103,7 @@ struct loop {
     struct channels channels;
     struct checkpoint cp;
     char prev_id[37];            /* parent of cp, as events show it */
+    bool prev_loaded;            /* it is what the store said */
     struct pendings pending;
     leat_value *base_values;     /* after a Command's writes, for the view */
     struct tasks base_tasks;     /* those before them: what readers see */

@@ -103,6 +103,7 @@ static bool put(struct loop *l, struct err *err)
     }
     if (!l->at_exit) { /* there the run shows the parent it began with */
         memcpy(l->prev_id, l->cp.saved_id, sizeof l->prev_id);
+        l->prev_loaded = false;
     }
     memcpy(l->cp.saved_id, l->cp.id, sizeof l->cp.id);
     l->unflushed = l->worked; /* what is before that is the run's input */

@@ -142,6 +142,7 @@ static void take_saved(struct loop *l, const struct graph_saved *saved)
                         leat_view_of(saved->cp.channel_values));
     graph_pendings_load(&l->pending, l->graph, saved);
     base_copy(l->prev_id, sizeof l->prev_id, saved->cp.parent_id);
+    l->prev_loaded = true;
 }
 
 static bool is_edited(const struct checkpoint *cp)

@@ -85,14 +85,15 @@ static void write_map(leat_writer *w, const struct loop *l, const char *id)
     leat_write_end(w);
 }
 
-/* {"configurable": {...}} of a checkpoint of this thread and namespace. */
-static leat_value *config_of(const struct loop *l, const char *id)
+/* {"configurable": {...}} of a checkpoint of this thread and namespace, with
+ * what the run was given besides. */
+static leat_value *config_of(const struct loop *l, const char *id,
+                             leat_view given)
 {
     leat_writer *w = leat_writer_new();
     leat_write_object(w);
     leat_write_key(w, "configurable");
     leat_write_object(w);
-    leat_view given = leat_get(l->run->req->config, "configurable");
     for (leat_iter it = leat_iter_of(given); leat_next(&it);) {
         if (!is_own(it.key)) {
             leat_write_key_n(w, it.key.ptr, it.key.len);
@@ -109,6 +110,15 @@ static leat_value *config_of(const struct loop *l, const char *id)
     leat_write_end(w);
     leat_write_end(w);
     return leat_writer_finish(&w);
+}
+
+static leat_value *parent_of(const struct loop *l, leat_view given)
+{
+    if (l->prev_id[0] == '\0') {
+        return leat_new_null();
+    }
+    /* The store knows nothing of this run. */
+    return config_of(l, l->prev_id, l->prev_loaded ? (leat_view){0} : given);
 }
 
 static leat_value *task_state(const struct loop *l, const struct task *t)
@@ -178,10 +188,9 @@ void graph_stream_checkpoint(struct loop *l)
         return;
     }
     struct fields f = {0};
-    graph_fields_add(&f, "config", config_of(l, l->cp.id));
-    graph_fields_add(&f, "parent_config",
-                     l->prev_id[0] != '\0' ? config_of(l, l->prev_id)
-                                           : leat_new_null());
+    leat_view given = leat_get(l->run->req->config, "configurable");
+    graph_fields_add(&f, "config", config_of(l, l->cp.id, given));
+    graph_fields_add(&f, "parent_config", parent_of(l, given));
     graph_fields_add(&f, "values",
                      graph_channels_read(&l->channels, &l->graph->state));
     graph_fields_add(&f, "metadata", graph_checkpoint_metadata(&l->cp));
