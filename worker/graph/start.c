@@ -317,6 +317,19 @@ static void plan_base(struct loop *l)
     graph_plan_next(&p, &l->base_tasks);
 }
 
+/* After a step that changed nothing, what is added now counts as unknown, too:
+ * the tasks come in the order of the definition. */
+static void add_updated(struct loop *l, const bool *more)
+{
+    bool any = false;
+    for (uint32_t c = 0; c < l->graph->channel_count; c++) {
+        any = any || l->updated[c];
+    }
+    for (uint32_t c = 0; any && c < l->graph->channel_count; c++) {
+        l->updated[c] = l->updated[c] || more[c];
+    }
+}
+
 /* Applies what the NULL task wrote, now or in an earlier run. */
 static bool apply_null_writes(struct loop *l, bool *any)
 {
@@ -332,9 +345,7 @@ static bool apply_null_writes(struct loop *l, bool *any)
                 graph_plan_apply(&l->channels, &l->cp,
                                  (struct plan_writers){&writer, 1}, more,
                                  &l->fault);
-    for (uint32_t c = 0; c < l->graph->channel_count; c++) {
-        l->updated[c] = l->updated[c] || more[c];
-    }
+    add_updated(l, more);
     free(more);
     graph_writes_fini(&w);
     l->planned = false;
