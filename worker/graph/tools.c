@@ -524,10 +524,8 @@ static void run_calls(struct batch *b)
         (void)graph_talk_base(b->node->work); /* made before they share it */
     }
     if (b->tools->in_order || b->count < 2) {
-        bool go_on = true;
-        for (size_t i = 0; i < b->count && go_on; i++) {
-            run_call(b, i);
-            go_on = b->at[i].result != NULL;
+        for (size_t i = 0; i < b->count; i++) {
+            run_call(b, i); /* all of them begin, though one stops the node */
         }
     } else {
         graph_pool_run(run_call, b, b->count);
