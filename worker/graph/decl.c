@@ -414,50 +414,6 @@ static void read_edges(struct reader *r)
     graph_expr_place_back(&r->at, mark);
 }
 
-/* One destination through the map: its label's node, or itself if it is a
- * send or there is no map. NULL after leat_fail(). */
-static leat_value *follow_label(leat_context *ctx, leat_view map,
-                                leat_view label)
-{
-    if (leat_type_of(map) != LEAT_OBJECT || leat_tag_of(label) == LEAT_SEND) {
-        return leat_type_of(label) == LEAT_MISSING ? leat_new_null()
-                                                   : leat_value_of(label);
-    }
-    leat_text t = leat_string(label);
-    if (t.ptr != NULL && leat_type_of(leat_get_n(map, t.ptr, t.len)) !=
-                             LEAT_MISSING) {
-        return leat_value_of(leat_get_n(map, t.ptr, t.len));
-    }
-    char *shown = graph_fault_key(label);
-    leat_fail(ctx, "KeyError", "%s", shown);
-    free(shown);
-    return NULL;
-}
-
-/* NULL after leat_fail() when a label is not in the map. */
-static leat_value *follow_map(leat_context *ctx, leat_view map,
-                              leat_view where)
-{
-    if (leat_type_of(where) != LEAT_LIST) {
-        return follow_label(ctx, map, where);
-    }
-    size_t n = leat_count(where), done = 0;
-    leat_value **items = base_zalloc((n + 1) * sizeof *items);
-    while (done < n) {
-        items[done] = follow_label(ctx, map, leat_at(where, (long)done));
-        if (items[done] == NULL) {
-            break;
-        }
-        done++;
-    }
-    leat_value *out = done == n ? leat_new_list(n, items) : NULL;
-    while (out == NULL && done > 0) {
-        leat_drop(items[--done]);
-    }
-    free(items);
-    return out;
-}
-
 static leat_value *run_route(leat_context *ctx, leat_view state)
 {
     const struct decl_route *route = leat_node_data(ctx);
@@ -468,9 +424,21 @@ static leat_value *run_route(leat_context *ctx, leat_view state)
     if (!graph_expr_eval(route->to, &scope, &where, &err)) {
         return leat_fail(ctx, "TypeError", "%s", err.text);
     }
-    leat_value *out = follow_map(ctx, route->map, leat_view_of(where));
-    leat_drop(where);
-    return out;
+    return where;
+}
+
+/* What its route says for each of them; NULL where that is their names. */
+static char **read_labels(leat_view spec)
+{
+    leat_view map = leat_get(spec, "map");
+    if (leat_type_of(map) != LEAT_OBJECT) {
+        return NULL;
+    }
+    char **labels = base_zalloc((leat_count(map) + 1) * sizeof *labels);
+    for (leat_iter it = leat_iter_of(map); leat_next(&it);) {
+        labels[it.index] = base_memdup(it.key.ptr, it.key.len);
+    }
+    return labels;
 }
 
 /* The nodes that a branch may choose: its targets, or what its map names. */
@@ -504,13 +472,14 @@ static void read_branch(struct reader *r, leat_view spec)
     struct decl_route *route = base_zalloc(sizeof *route);
     route->decl = r->decl;
     route->to = leat_get(spec, "to");
-    route->map = leat_get(spec, "map");
     route->next = r->decl->routes;
     r->decl->routes = route;
     struct graph_branch branch = {
         .route = run_route, .data = route, .targets = read_targets(r, spec)};
+    branch.labels = branch.targets != NULL ? read_labels(spec) : NULL;
     graph_builder_branch(r->g, from, &branch);
     names_free(branch.targets);
+    names_free(branch.labels);
     free(from);
 }
 

@@ -44,7 +44,7 @@ struct decl_tool {
 
 struct decl_route {
     struct decl *decl;
-    leat_view to, map;        /* the expression; labels, may be missing */
+    leat_view to;             /* the expression */
     struct decl_route *next;
 };
 
