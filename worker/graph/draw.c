@@ -25,6 +25,7 @@ struct place {
 struct edge {
     const struct graph_node *from, *to;
     bool conditional;
+    const char *label; /* what the branch says for it, or NULL */
 };
 
 struct drawing {
@@ -39,77 +40,101 @@ struct walk {
     const struct place *place;
     edge_fn *fn;
     void *arg;
-    bool any; /* of the node at hand */
+    const struct graph_node *from; /* the node at hand */
+    size_t turn;                   /* one more for each of them */
+    size_t *reached;               /* by node number: the last turn */
+    bool silent;                   /* only notes what is reached */
 };
 
-static void step(struct walk *w, const struct graph_node *from,
-                 const struct graph_node *to, bool conditional)
+static size_t number_of(const struct graph *g, const struct graph_node *n)
 {
-    const struct edge e = {from, to, conditional};
-    w->any = true;
-    w->fn(w->arg, w->place, &e);
+    return n != NULL ? n->number : g->node_count;
 }
 
-static void walk_plain(struct walk *w, const struct graph_node *n)
+/* Of several edges between the same nodes the first one is drawn. */
+static void step(struct walk *w, const struct graph_node *to,
+                 bool conditional, const char *label)
+{
+    size_t *reached = &w->reached[number_of(w->place->graph, to)];
+    const struct edge e = {w->from, to, conditional, label};
+    bool known = *reached == w->turn;
+    *reached = w->turn;
+    if (!known && !w->silent) {
+        w->fn(w->arg, w->place, &e);
+    }
+}
+
+/* A node that leads nowhere leads to the end. */
+static void walk_plain(struct walk *w)
 {
     const struct graph *g = w->place->graph;
+    const struct graph_node *n = w->from;
     for (size_t i = 0; i < n->edge_count; i++) {
-        step(w, n, &g->nodes[n->edges[i]], false);
+        step(w, &g->nodes[n->edges[i]], false, NULL);
     }
     for (size_t i = 0; i < n->join_count; i++) {
-        step(w, n, &g->nodes[g->channels[n->joins[i]].wakes[0]], false);
+        step(w, &g->nodes[g->channels[n->joins[i]].wakes[0]], false, NULL);
     }
-    if (n->ends_here) {
-        step(w, n, NULL, false);
+    bool leads = n->edge_count + n->join_count + n->branch_count > 0;
+    if (n->ends_here || (!leads && n->ends == NULL)) {
+        step(w, NULL, false, NULL);
     }
 }
 
-static void walk_names(struct walk *w, const struct graph_node *n,
-                       char *const *names)
+/* A label that is the node's name says nothing. */
+static void walk_names(struct walk *w, char *const *names,
+                       char *const *labels)
 {
-    for (; names != NULL && *names != NULL; names++) {
+    for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         const struct graph_node *to =
-            graph_node_get(w->place->graph, *names, strlen(*names));
-        if (to != NULL || strcmp(*names, LEAT_END) == 0) {
-            step(w, n, to, true);
+            graph_node_get(w->place->graph, names[i], strlen(names[i]));
+        const char *label = labels != NULL ? labels[i] : names[i];
+        if (to != NULL || strcmp(names[i], LEAT_END) == 0) {
+            step(w, to, true, strcmp(label, names[i]) != 0 ? label : NULL);
         }
     }
 }
 
 /* A branch that does not say where it goes may go anywhere. */
-static void walk_branches(struct walk *w, const struct graph_node *n)
+static void walk_branches(struct walk *w)
 {
     const struct graph *g = w->place->graph;
+    const struct graph_node *n = w->from;
     for (size_t i = 0; i < n->branch_count; i++) {
         if (n->branches[i].targets != NULL) {
-            walk_names(w, n, n->branches[i].targets);
+            walk_names(w, n->branches[i].targets, n->branches[i].labels);
             continue;
         }
         for (size_t j = 1; j < g->node_count; j++) {
             if (&g->nodes[j] != n) {
-                step(w, n, &g->nodes[j], true);
+                step(w, &g->nodes[j], true, NULL);
             }
         }
-        step(w, n, NULL, true);
+        step(w, NULL, true, NULL);
     }
-    walk_names(w, n, n->ends);
+    walk_names(w, n->ends, NULL);
 }
 
-/* Plain edges first; a node that leads nowhere leads to the end. */
+/* Plain edges first. */
 static void walk(const struct place *p, edge_fn *fn, void *arg)
 {
+    const struct graph *g = p->graph;
     struct walk w = {.place = p, .fn = fn, .arg = arg};
-    for (size_t i = 0; i < p->graph->node_count; i++) {
-        const struct graph_node *n = &p->graph->nodes[i];
-        w.any = n->branch_count > 0 || n->ends != NULL;
-        walk_plain(&w, n);
-        if (!w.any) {
-            step(&w, n, NULL, false);
-        }
+    w.reached = base_zalloc((g->node_count + 1) * sizeof *w.reached);
+    for (size_t i = 0; i < g->node_count; i++) {
+        w.from = &g->nodes[i];
+        w.turn++;
+        walk_plain(&w);
     }
-    for (size_t i = 0; i < p->graph->node_count; i++) {
-        walk_branches(&w, &p->graph->nodes[i]);
+    for (size_t i = 0; i < g->node_count; i++) {
+        w.from = &g->nodes[i];
+        w.turn++;
+        w.silent = true;
+        walk_plain(&w);
+        w.silent = false;
+        walk_branches(&w);
     }
+    free(w.reached);
 }
 
 /* ---- does an opened graph need its start and end? ------------------------ */
@@ -121,11 +146,6 @@ struct tally {
     bool *touched;  /* by node number, the end last: has another edge on that
                        side, so that nothing begins (ends) there */
 };
-
-static size_t number_of(const struct graph *g, const struct graph_node *n)
-{
-    return n != NULL ? n->number : g->node_count;
-}
 
 static void tally_edge(void *arg, const struct place *p, const struct edge *e)
 {
@@ -156,9 +176,36 @@ static bool needs_tip(const struct place *p, bool entering)
 
 /* ---- names and places --------------------------------------------------- */
 
+struct arrivals {
+    bool *at; /* by node number, the end last */
+};
+
+static void note_arrival(void *arg, const struct place *p,
+                         const struct edge *e)
+{
+    struct arrivals *a = arg;
+    a->at[number_of(p->graph, e->to)] = true;
+}
+
+/* Is every node reached, and the end? Other graphs stay one node, and those
+ * without memory, of which nothing can be asked, too. */
+static bool can_open(const struct graph *g)
+{
+    const struct place p = {.graph = g};
+    struct arrivals a = {base_zalloc(g->node_count + 1)};
+    bool all = true;
+    walk(&p, note_arrival, &a);
+    for (size_t i = 1; i <= g->node_count; i++) {
+        all = all && a.at[i];
+    }
+    free(a.at);
+    return all && g->memory != LEAT_MEMORY_NONE;
+}
+
 static bool is_open(const struct place *p, const struct graph_node *n)
 {
-    return n != NULL && n->child != NULL && p->depth > 0;
+    return n != NULL && n->child != NULL && p->depth > 0 &&
+           can_open(n->child);
 }
 
 static struct place inside(const struct place *p, const struct graph_node *n)
@@ -191,10 +238,9 @@ static char *path_of(const struct place *p, const struct graph_node *n)
 
 /* Calls back for each drawn node that an edge may begin or end at. */
 struct tips {
-    void (*fn)(void *arg, const char *id, bool conditional);
+    void (*fn)(void *arg, const char *id);
     void *arg;
-    bool entering;    /* where the graph begins; else where it ends */
-    bool conditional;
+    bool entering; /* where the graph begins; else where it ends */
 };
 
 static void visit_tips(const struct place *p, const struct graph_node *n,
@@ -204,13 +250,11 @@ static void on_inner_edge(void *arg, const struct place *p,
                           const struct edge *e)
 {
     const struct tips *t = arg;
-    struct tips inner = *t;
-    inner.conditional = t->conditional || e->conditional;
     bool begins = e->from->hidden;
     if (t->entering && begins && e->to != NULL) {
-        visit_tips(p, e->to, &inner);
+        visit_tips(p, e->to, t);
     } else if (!t->entering && e->to == NULL && !begins) {
-        visit_tips(p, e->from, &inner);
+        visit_tips(p, e->from, t);
     }
 }
 
@@ -218,7 +262,7 @@ static void tell_tip(const struct place *p, const struct graph_node *n,
                      const struct tips *t)
 {
     char *id = path_of(p, n);
-    t->fn(t->arg, id, t->conditional);
+    t->fn(t->arg, id);
     free(id);
 }
 
@@ -243,10 +287,9 @@ struct link {
     const struct place *place;
     const struct edge *edge;
     const char *source;
-    bool conditional;
 };
 
-static void on_target(void *arg, const char *id, bool conditional)
+static void on_target(void *arg, const char *id)
 {
     struct link *l = arg;
     leat_writer *w = l->drawing->edges;
@@ -255,12 +298,16 @@ static void on_target(void *arg, const char *id, bool conditional)
     leat_write_string(w, l->source);
     leat_write_key(w, "target");
     leat_write_string(w, id);
+    if (l->edge->label != NULL) {
+        leat_write_key(w, "data");
+        leat_write_string(w, l->edge->label);
+    }
     leat_write_key(w, "conditional");
-    leat_write_bool(w, conditional);
+    leat_write_bool(w, l->edge->conditional);
     leat_write_end(w);
 }
 
-static void on_source(void *arg, const char *id, bool conditional)
+static void on_source(void *arg, const char *id)
 {
     struct link *l = arg;
     l->source = id;
@@ -268,7 +315,6 @@ static void on_source(void *arg, const char *id, bool conditional)
         .fn = on_target,
         .arg = l,
         .entering = true,
-        .conditional = conditional,
     };
     visit_tips(l->place, l->edge->to, &targets);
 }
@@ -286,7 +332,6 @@ static void draw_edge(void *arg, const struct place *p, const struct edge *e)
     const struct tips sources = {
         .fn = on_source,
         .arg = &l,
-        .conditional = e->conditional,
     };
     visit_tips(p, e->from, &sources);
 }
@@ -302,6 +347,36 @@ static void draw_schema(struct drawing *d, const char *id)
     leat_write_key(w, "data");
     leat_write_string(w, id);
     leat_write_end(w);
+}
+
+static bool stops(const struct graph_stops *at, const struct graph_node *n)
+{
+    return at->nodes != NULL && at->nodes[n->number];
+}
+
+/* What the author gave it, and where runs wait for others or for people. */
+static leat_value *metadata_of(const struct graph *g,
+                               const struct graph_node *n)
+{
+    bool before = stops(&g->before, n), after = stops(&g->after, n);
+    leat_value *m = n->metadata != NULL ? leat_hold(n->metadata)
+                                        : leat_new_object(0, NULL, NULL);
+    if (n->defer) {
+        leat_value *more = leat_with(leat_view_of(m), "defer",
+                                     leat_new_bool(true));
+        leat_drop(m);
+        m = more;
+    }
+    if (before || after) {
+        leat_value *more = leat_with(
+            leat_view_of(m), "__interrupt",
+            leat_new_string(!after    ? "before"
+                            : !before ? "after"
+                                      : "before,after"));
+        leat_drop(m);
+        m = more;
+    }
+    return m;
 }
 
 static void draw_node(struct drawing *d, const struct place *p,
@@ -320,11 +395,13 @@ static void draw_node(struct drawing *d, const struct place *p,
     leat_write_string(w, "runnable");
     leat_write_key(w, "data");
     leat_write_view(w, leat_view_of(data));
-    if (n->metadata != NULL) {
+    leat_value *metadata = metadata_of(p->graph, n);
+    if (leat_count(leat_view_of(metadata)) > 0) {
         leat_write_key(w, "metadata");
-        leat_write_view(w, leat_view_of(n->metadata));
+        leat_write_view(w, leat_view_of(metadata));
     }
     leat_write_end(w);
+    leat_drop(metadata);
     leat_drop(data);
     free(id);
 }
