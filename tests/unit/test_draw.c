@@ -156,12 +156,14 @@ TEST(draw_schemas)
     rig_init(&r, build, 0);
     leat_value *v = graph_schema(r.graph);
     EXPECT_STR(rig_json(v),
-               "{\"input_schema\":{\"type\":\"object\",\"properties\":{\"n\":"
-               "{\"type\":\"number\"}}},\"output_schema\":{\"type\":"
-               "\"object\",\"properties\":{\"n\":{\"type\":\"number\"},"
-               "\"s\":{\"type\":\"string\"}}},\"state_schema\":{\"type\":"
-               "\"object\",\"properties\":{\"n\":{\"type\":\"number\"},"
-               "\"s\":{\"type\":\"string\"}}},\"config_schema\":{\"type\":"
+               "{\"input_schema\":{\"title\":\"Input\",\"type\":\"object\","
+               "\"properties\":{\"n\":{\"title\":\"N\",\"type\":\"number\"}}},"
+               "\"output_schema\":{\"title\":\"State\",\"type\":"
+               "\"object\",\"properties\":{\"n\":{\"title\":\"N\",\"type\":"
+               "\"number\"},\"s\":{\"type\":\"string\"}}},"
+               "\"state_schema\":{\"title\":\"State\",\"type\":"
+               "\"object\",\"properties\":{\"n\":{\"title\":\"N\",\"type\":"
+               "\"number\"},\"s\":{\"type\":\"string\"}}},\"config_schema\":{\"type\":"
                "\"object\",\"properties\":{}},\"context_schema\":{\"type\":"
                "\"object\"}}");
     leat_drop(v);

@@ -12,26 +12,67 @@
 
 /* ---- one graph ---------------------------------------------------------- */
 
+static bool is_letter(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c & 0x80) != 0; /* of other scripts: stays as it is */
+}
+
+/* "next_step" is headed "Next Step", as Python does. */
+static leat_value *title_of(const char *key)
+{
+    while (*key == '_') {
+        key++;
+    }
+    char *title = base_strdup(key);
+    size_t len = strlen(title);
+    while (len > 0 && title[len - 1] == '_') {
+        len--;
+    }
+    for (size_t i = 0; i < len; i++) {
+        bool inside = i > 0 && is_letter(title[i - 1]);
+        if (title[i] == '_') {
+            title[i] = ' ';
+        } else if (inside && title[i] >= 'A' && title[i] <= 'Z') {
+            title[i] = (char)(title[i] - 'A' + 'a');
+        } else if (!inside && title[i] >= 'a' && title[i] <= 'z') {
+            title[i] = (char)(title[i] - 'a' + 'A');
+        }
+    }
+    leat_value *v = leat_new_string_n(title, len);
+    free(title);
+    return v;
+}
+
+/* What a key of this kind holds; a key of any kind has a title. */
 static leat_value *key_schema(const struct graph_channel *c)
 {
+    struct fields f = {0};
     if (c->schema != NULL) {
         return leat_hold(c->schema);
     }
+    graph_fields_add(&f, "title", title_of(c->name));
     switch (c->kind) {
     case CHANNEL_APPEND:
-    case CHANNEL_TOPIC:
-        return leat_pack("{s:s}", "type", "array");
+        if (c->initial != NULL) { /* else the first value may be any */
+            graph_fields_text(&f, "type", "array");
+        }
+        break;
     case CHANNEL_SUM:
-        return leat_pack("{s:s}", "type", "number");
+        graph_fields_text(&f, "type", "number");
+        break;
     case CHANNEL_MESSAGES:
-        return leat_pack("{s:s, s:{s:s}, s:s}", "type", "array", "items",
-                         "type", "object", "langgraph_type", "messages");
-    default:
-        return leat_new_object(0, NULL, NULL); /* anything */
+        graph_fields_text(&f, "type", "array");
+        graph_fields_add(&f, "items", leat_pack("{s:s}", "type", "object"));
+        graph_fields_text(&f, "langgraph_type", "messages");
+        break;
+    default: /* anything */
+        break;
     }
+    return graph_fields_object(&f);
 }
 
-static leat_value *keys_schema(const struct graph *g,
+static leat_value *keys_schema(const struct graph *g, const char *title,
                                const struct graph_keys *keys)
 {
     const char **names = base_zalloc((keys->count + 1) * sizeof *names);
@@ -41,6 +82,7 @@ static leat_value *keys_schema(const struct graph *g,
         items[i] = key_schema(&g->channels[keys->at[i]]);
     }
     struct fields f = {0};
+    graph_fields_text(&f, "title", title);
     graph_fields_text(&f, "type", "object");
     graph_fields_add(&f, "properties",
                      leat_new_object(keys->count, names, items));
@@ -58,7 +100,11 @@ static leat_value *schema_of(const struct graph *g, const char *which,
                              const struct graph_keys *keys)
 {
     leat_value *own = written(g, which);
-    return own != NULL ? own : keys_schema(g, keys);
+    bool whole = keys->count == g->state.count;
+    const char *title = whole                          ? "State"
+                        : strcmp(which, "input") == 0 ? "Input"
+                                                      : "Output";
+    return own != NULL ? own : keys_schema(g, title, keys);
 }
 
 leat_value *graph_schema(const struct graph *g)
