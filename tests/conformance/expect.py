@@ -41,7 +41,7 @@ from langgraph.types import (
     StateUpdate,
     interrupt,
 )
-from pydantic import create_model
+from pydantic import TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from expressions import evaluate, truth
@@ -235,7 +235,6 @@ class Scenario:
                 initial_interval=0.001,
                 jitter=False,
                 max_attempts=spec["retry"].get("maxAttempts", 3),
-                retry_on=lambda error: True,
             )
         if spec.get("cache"):
             more["cache_policy"] = CachePolicy(
@@ -423,6 +422,39 @@ class Steps:
             ],
         )
 
+    async def get_graph(self, step, out):
+        """Nodes by id and edges by their ends."""
+        drawn = self.graph.get_graph(xray=step.get("xray", False)).to_json()
+        edges = {}
+        for e in drawn["edges"]:
+            edge = edges[f"{e['source']} > {e['target']}"] = {"conditional": "conditional" in e}
+            if "data" in e:
+                edge["data"] = e["data"]
+        nodes = {n["id"]: n.get("metadata", {}) for n in drawn["nodes"]}
+        out["graph"] = {"nodes": nodes, "edges": edges}
+
+    async def get_schemas(self, step, out):
+        """Of each schema its keys with their types; a sum may be no whole number."""
+
+        def kept(schema):
+            kept = {k: schema[k] for k in ("title", "type") if k in schema}
+            return {**kept, "type": "number"} if kept.get("type") == "integer" else kept
+
+        schemas = {
+            "input": self.graph.get_input_jsonschema(),
+            "output": self.graph.get_output_jsonschema(),
+            "state": TypeAdapter(self.graph.builder.state_schema).json_schema(),
+        }
+        for name in ("input", "output"):  # one class where they are the same
+            if len(schemas[name]["properties"]) == len(schemas["state"]["properties"]):
+                schemas[name]["title"] = "State"
+        for schema in schemas.values():
+            properties = schema.pop("properties")
+            schema["properties"] = {k: kept(v) for k, v in properties.items()}
+        out["schemas"] = {
+            k: {**kept(v), "properties": v["properties"]} for k, v in schemas.items()
+        }
+
     async def perform(self, step):
         out = {"step": step}
         try:
@@ -456,6 +488,25 @@ def plain_task(t):
 
 
 def plain(x):
+    kind = type(x)
+    if kind is str or kind is int or x is None:  # by far the most
+        return x
+    if kind is dict:
+        return plain_dict(x)
+    if kind is list or kind is tuple:
+        return [plain(v) for v in x]
+    return plain_other(x)
+
+
+def plain_dict(x):
+    return {
+        str(k): plain(v)
+        for k, v in x.items()
+        if not (str(k).startswith("__pregel") or k == "callbacks")
+    }
+
+
+def plain_other(x):
     if isinstance(x, BaseMessage):
         return plain(x.model_dump())
     if isinstance(x, Interrupt):
@@ -469,11 +520,7 @@ def plain(x):
     if hasattr(x, "_fields") and hasattr(x, "values") and hasattr(x, "next"):
         return plain(plain_snapshot(x))
     if isinstance(x, dict):
-        return {
-            str(k): plain(v)
-            for k, v in x.items()
-            if not (str(k).startswith("__pregel") or k == "callbacks")
-        }
+        return plain_dict(x)
     if isinstance(x, (list, tuple, set)):
         return [plain(v) for v in x]
     if isinstance(x, uuid.UUID):
@@ -489,6 +536,9 @@ IDS = re.compile(
 )
 
 
+SHORTEST = len("2000-01-01T00:00:00")
+
+
 def renumber(x, seen):
     """Ids by first appearance, as the recorded traces have them."""
 
@@ -502,7 +552,7 @@ def renumber(x, seen):
         return f"<{kind}:{numbers.setdefault(m[0], len(numbers) + 1)}>"
 
     if isinstance(x, str):
-        return IDS.sub(one, x)
+        return IDS.sub(one, x) if len(x) >= SHORTEST else x
     if isinstance(x, list):
         return [renumber(v, seen) for v in x]
     if isinstance(x, dict):

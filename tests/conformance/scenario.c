@@ -423,6 +423,87 @@ static void do_bulk_update(struct step *s)
     update(s, tree_get(s->spec, "supersteps"));
 }
 
+/* ---- what the graph looks like ------------------------------------------ */
+
+static tree *kept(const tree *from, const char *const keys[])
+{
+    tree *out = tree_object();
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        if (tree_get(from, keys[i]) != NULL) {
+            tree_set(out, keys[i], tree_copy(tree_get(from, keys[i])));
+        }
+    }
+    return out;
+}
+
+static tree *nodes_drawn(const tree *nodes)
+{
+    tree *out = tree_object();
+    for (size_t i = 0; i < tree_count(nodes); i++) {
+        const tree *node = tree_at(nodes, i);
+        const tree *metadata = tree_get(node, "metadata");
+        tree_set(out, tree_string(tree_get(node, "id")),
+                 metadata != NULL ? tree_copy(metadata) : tree_object());
+    }
+    return out;
+}
+
+static tree *edges_drawn(const tree *edges)
+{
+    static const char *const keys[] = {"conditional", "data", NULL};
+    tree *out = tree_object();
+    for (size_t i = 0; i < tree_count(edges); i++) {
+        const tree *edge = tree_at(edges, i);
+        char *name = NULL;
+        must(asprintf(&name, "%s > %s",
+                      tree_string(tree_get(edge, "source")),
+                      tree_string(tree_get(edge, "target"))) >= 0);
+        tree_set(out, name, kept(edge, keys));
+        free(name);
+    }
+    return out;
+}
+
+/* Nodes by id and edges by their ends: not in which order they are drawn, nor
+ * what class a node is of. */
+static void do_get_graph(struct step *s)
+{
+    const tree *xray = tree_get(s->spec, "xray");
+    leat_value *v = graph_draw(s->scenario->graph,
+                               xray != NULL ? (unsigned)xray->whole : 0);
+    tree *drawing = tree_from_view(leat_view_of(v)), *out = tree_object();
+    tree_set(out, "nodes", nodes_drawn(tree_get(drawing, "nodes")));
+    tree_set(out, "edges", edges_drawn(tree_get(drawing, "edges")));
+    tree_set(s->out, "graph", out);
+    tree_destroy(&drawing);
+    leat_drop(v);
+}
+
+/* Of each schema its keys with their types. */
+static void do_get_schemas(struct step *s)
+{
+    static const char *const names[] = {"input", "output", "state"};
+    static const char *const keys[] = {"title", "type", NULL};
+    leat_value *v = graph_schema(s->scenario->graph);
+    tree *all = tree_from_view(leat_view_of(v)), *out = tree_object();
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_schema", names[i]);
+        const tree *schema = tree_get(all, name);
+        const tree *properties = tree_get(schema, "properties");
+        tree *one = kept(schema, keys), *shown = tree_object();
+        for (size_t k = 0; k < tree_count(properties); k++) {
+            tree_set(shown, properties->keys[k],
+                     kept(properties->items[k], keys));
+        }
+        tree_set(one, "properties", shown);
+        tree_set(out, names[i], one);
+    }
+    tree_set(s->out, "schemas", out);
+    tree_destroy(&all);
+    leat_drop(v);
+}
+
 static const struct op {
     const char *name;
     void (*run)(struct step *s);
@@ -433,6 +514,8 @@ static const struct op {
     {"get_history", do_get_history},
     {"update_state", do_update_state},
     {"bulk_update", do_bulk_update},
+    {"get_graph", do_get_graph},
+    {"get_schemas", do_get_schemas},
 };
 
 static tree *perform(struct scenario *scenario, const tree *spec)
