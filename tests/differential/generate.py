@@ -48,6 +48,7 @@ FEATURES = {
     "conflict": 0.1,
     "coerce": 0.15,
     "volatile": 0.04,
+    "drawn": 0.12,
 }
 
 # State keys, their reducers, and the features that bring them.
@@ -66,7 +67,7 @@ KEYS = {
 }
 
 # Names of nodes, graph by graph: none is used twice, and none is a key.
-NAMES = {"main": "abcdef", "sub": "ghijk", "deep": "pqrst", "called": "uvw"}
+NAMES = {"main": "abcdEF", "sub": "ghijk", "deep": "pqrst", "called": "uvw"}
 END = "__end__"
 START = "__start__"
 
@@ -129,7 +130,7 @@ class Maker(Values):
             ops.append(self.custom(who, 0))
         if self.has("interrupt", 0.35):
             for i in range(self.pick([1, 1, 1, 2])):
-                ops.append({"op": "interrupt", "value": f"{who}{i}?", "as": f"v{i}"})
+                ops.append({"op": "interrupt", "value": self.question(who, i), "as": f"v{i}"})
         throws = self.has("retry", 0.3) or self.has("fail", 0.25)
         if throws:
             op = {"op": "throw", "message": f"{who} failed", "name": self.pick(["Boom", "Error"])}
@@ -143,6 +144,11 @@ class Maker(Values):
                 call = {"op": "call_graph", "graph": "called", "as": f"g{i}"}
                 ops.append({**call, "input": {"log": [f"to-{i}"]}})
         return ops
+
+    def question(self, who, i):
+        if self.chance(0.85):
+            return f"{who}{i}?"
+        return self.pick([{"ask": who, "of": [i]}, [who, i], {"x": {"$state": "x"}}, None, 0])
 
     def custom(self, who, i):
         payload = {"from": who, "i": i}
@@ -240,12 +246,12 @@ class Maker(Values):
         return node
 
     def decorate(self, graph, node, sendable):
-        if self.has("defer", 0.3):
+        if self.has("defer", 0.3) and "drawn" not in self.features:
             node["defer"] = True
         # of an answered task that fails the library keeps the failure as a result
-        ops = [op["op"] for op in node.get("do", [])]
-        asks = not {"interrupt", "call_graph"}.isdisjoint(ops)
-        if not asks and self.has("cache", 0.4):
+        ops = {op["op"] for op in node.get("do", [])}
+        asks = ops & {"interrupt", "call_graph"}
+        if not (asks and "throw" in ops) and self.has("cache", 0.4):
             node["cache"] = {"ttl": 600}
         if self.has("metadata", 0.4):
             node["metadata"] = {"team": self.pick(["red", "blue"])}
@@ -276,6 +282,8 @@ class Maker(Values):
                 nodes[who] = {"graph": inner}
                 if self.keeps(inner):
                     graph["sendable"].discard(who)
+                if self.has("retry", 0.3):
+                    nodes[who]["retry"] = {"maxAttempts": 2}
                 self.decorate(graph, nodes[who], True)
         for who in names:
             if self.chance(0.5) and who not in graph.get("sent", ()):
@@ -309,6 +317,11 @@ class Maker(Values):
         tool = {"name": "add", "args": {"a": "number", "b": "number"}}
         total = {"$add": [{"$state": "a"}, {"$state": "b"}]}
         tool["returns"] = self.pick([total, total, "text", {"sum": total, "of": [1, "ä"]}])
+        if self.has("interrupt", 0.4):
+            tool["interrupt"] = {"$concat": ["add ", {"$state": "a"}, "?"]}
+            tool["returns"] = self.pick([total, {"$var": "answer"}])
+        if self.has("fail", 0.3):
+            tool["error"] = "cannot add"
         if self.has("custom"):
             tool["custom"] = {"from": "add", "a": {"$state": "a"}}
         if self.chance(0.2):
@@ -332,7 +345,27 @@ class Maker(Values):
                 graph["conditional"].append(self.branch(graph, who))
         if graph.pop("agent", False):
             self.edges_of_agent(graph, names)
+        if "drawn" in self.features:
+            self.name_targets(graph)
         self.options(graph)
+
+    def name_targets(self, graph):
+        """So that the whole graph is known before it runs. An edge that is a
+        branch's, too, is drawn as the one or the other, and one to the end
+        beside others is not drawn by the library."""
+        graph["edges"] = [e for e in graph["edges"] if e[1] != END]
+        plain = [e for e in graph["edges"] if isinstance(e[0], str)]
+        for branch in graph["conditional"]:
+            named = branch.get("map", {}).values()
+            graph["edges"] = [e for e in graph["edges"] if e[0] != branch["from"] or e[1] not in named]
+            if "map" not in branch:
+                done = [e[1] for e in plain if e[0] == branch["from"]]
+                branch["targets"] = [n for n in [*graph["nodes"], END] if n not in done]
+        for who, node in graph["nodes"].items():
+            done = [e[1] for e in plain if e[0] == who]
+            ends = [n for n in graph["nodes"] if n not in done]
+            if "goto" in repr(node) and not any(b["from"] == who for b in graph["conditional"]):
+                node["ends"] = [*self.some(ends, 0, 2), END]
 
     def edges_of_agent(self, graph, names):
         graph["edges"] += [[names[-1], "agent"], ["tools", "agent"]]

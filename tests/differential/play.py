@@ -41,9 +41,6 @@ class Player:
         self.graphs = graphs
         self.saved = 0
         self.answered = False  # since the last input
-        stops = {"interrupt", "static", "fail", "retry", "conflict", "parent"}
-        self.may_hide = len(graphs) == 1 or not maker.features & stops
-
         # what a Send without messages may reach
         nodes = graphs["main"]["nodes"].items()
         self.plain = [n for n, spec in nodes if "do" in spec and "llm" not in repr(spec)]
@@ -58,7 +55,11 @@ class Player:
         if state is None:  # nothing is kept
             return m.pick([self.more_input, self.more_input, self.go_on, self.steer])(0)
         if state.interrupts and m.chance(0.6):
-            return self.stream(self.answer(state))
+            more = {}
+            if entries and m.chance(0.15):  # as a client that names what it has seen
+                at = 0 if m.chance(0.7) else m.rng.randrange(entries)
+                more["checkpoint"] = {"$history": {"index": at}}
+            return self.stream(self.answer(state), **more)
         if state.next and m.chance(0.55):
             return self.stream(None)
         kinds = [self.more_input] * 4 + [self.look] * 2 + [self.update] * 3
@@ -83,9 +84,11 @@ class Player:
         if data is not None and "$command" not in data:
             self.answered = False
         step = {"op": "stream", "input": data, **more}
-        if self.may_hide and "tools" not in m.features and m.chance(0.08):
+        # where nobody is told of messages, those of tools get their ids from
+        # the reducer, before or after the saver writes them down
+        if m.chance(0.03) and "tools" not in m.features:
             step["op"] = "invoke"
-        elif self.may_hide and m.chance(0.1):
+        elif m.chance(0.05):
             step["subgraphs"] = False
         if m.chance(0.08) and "volatile" not in m.features:
             # without a checkpointer the library cannot wait for a checkpoint
@@ -100,6 +103,11 @@ class Player:
             step["recursion_limit"] = m.rng.randint(1, 5)
         if m.chance(0.05):
             step["metadata"] = {"who": "me"}
+        # a nested graph has them twice, one in it four times
+        if m.chance(0.04) and len(self.graphs) == 1:
+            step["tags"] = ["seen"]
+        if m.chance(0.04):
+            step["configurable"] = {"user": "u1"}
         if m.chance(0.03) and data and "$command" not in data and not more:
             step["thread"] = "t2"
         return step
@@ -108,13 +116,14 @@ class Player:
         """A single value goes to whoever asks first: only where one asks."""
         m, interrupts = self.maker, state.interrupts
         alone = len(state.next) < 2
-        questions = list(dict.fromkeys(i.value for i in interrupts))
+        # a map names them by what they ask: only texts can stand there
+        questions = list(dict.fromkeys(i.value for i in interrupts if isinstance(i.value, str)))
         value = m.pick(ANSWERS)
         fields = {"resume": value}
         # of several one value is refused, but not when all were answered before
         several = len(interrupts) > 1 and (self.answered or m.chance(0.9))
         self.answered = True
-        if several or len(interrupts) == 1 and not alone or m.chance(0.2):
+        if questions and (several or len(interrupts) == 1 and not alone or m.chance(0.2)):
             chosen = m.some(questions, 1, len(questions))
             fields = {"resume": {"$resume_map": {q: m.pick(ANSWERS) for q in chosen}}}
         if m.chance(0.1):
@@ -129,7 +138,7 @@ class Player:
     def go_on(self, _):
         return self.stream(None)
 
-    def steer(self, _):
+    def steer(self, entries):
         m = self.maker
         fields = {"goto": m.pick(self.names())}
         if m.chance(0.5):
@@ -138,7 +147,10 @@ class Player:
             fields = {"update": {"log": ["only"]}}
         if self.plain and m.chance(0.1):
             fields["goto"] = {"$send": {"node": m.pick(self.plain), "arg": {"log": ["sent"]}}}
-        return self.stream({"$command": fields})
+        more = {}
+        if entries and m.chance(0.1):
+            more["checkpoint"] = {"$history": {"index": m.rng.randrange(entries)}}
+        return self.stream({"$command": fields}, **more)
 
     def replay(self, entries):
         at = {"$history": {"index": self.maker.rng.randrange(entries)}}
@@ -182,6 +194,8 @@ class Player:
             step = {"op": "update_state", "values": None, "as_node": special}
         elif m.chance(0.05):
             step["as_node"] = "__input__"
+        elif m.chance(0.05):
+            step = {"op": "update_state", "values": None, "as_node": m.pick(self.names())}
         elif m.chance(0.1):
             step["values"] = self.command()
         elif m.chance(0.02):
@@ -219,9 +233,9 @@ class Player:
         return None
 
 
-async def entries_of(graph):
-    config = {"configurable": {"thread_id": "t1"}}
-    return sum([1 async for _ in graph.aget_state_history(config)])
+def entries_of(steps):
+    config = {"configurable": {"thread_id": "t1", "checkpoint_ns": ""}}
+    return sum(1 for _ in steps.scenario.saver.list(config))
 
 
 async def play_new(maker, graphs):
@@ -238,7 +252,7 @@ async def play_new(maker, graphs):
             try:
                 kept = graphs["main"].get("checkpointer") is not False
                 state = await steps.graph.aget_state(config) if kept else None
-                entries = await entries_of(steps.graph) if kept else 0
+                entries = entries_of(steps) if kept else 0
             except Exception:  # a state that cannot be read is a result below
                 break
             step = player.next_step(i == 0, state, entries)
@@ -246,18 +260,24 @@ async def play_new(maker, graphs):
         after = player.after_fork(step)
         if after is not None and "error" not in results[-1]:
             planned.append(after)
-    for step in ({"op": "get_state", "subgraphs": True}, {"op": "get_history"}):
+    last = [{"op": "get_state", "subgraphs": True}, {"op": "get_history"}]
+    if "drawn" in maker.features:
+        xray = [{"xray": n} for n in range(3)]
+        last += [{"op": "get_schemas"}, *({"op": "get_graph", **x} for x in xray)]
+    for step in last:
         results.append(await steps.perform(step))
-    return number(results)
+    return await comparable(graphs, number(results))
 
 
 async def play_again(trace):
     """The steps that a trace names."""
-    steps = expect.Steps(trace)
-    results = []
-    for recorded in trace["results"]:
-        results.append(await steps.perform(recorded["step"]))
-    return number(results)
+    results = await perform(trace["graphs"], [r["step"] for r in trace["results"]])
+    return await comparable(trace["graphs"], results)
+
+
+async def perform(graphs, plan):
+    steps = expect.Steps({"graphs": graphs})
+    return number([await steps.perform(step) for step in plan])
 
 
 def number(results):
@@ -341,22 +361,37 @@ def left_open(step):
     return step["failed"] > 0 or step["done"] < step["begun"]
 
 
-def comparable(results):
-    """The results up to the first that no two runs need agree in."""
+def opened(step):
+    """The step with all its events."""
+    if step["op"] not in ("stream", "invoke"):
+        return step
+    return {**step, "op": "stream", "subgraphs": True}
+
+
+async def comparable(graphs, results):
+    """The results up to the first that no two runs need agree in. What a step
+    does not tell of its events is seen in another run of all."""
+    plan = [r["step"] for r in results]
+    whole = [opened(step) for step in plan]
+    told = results if whole == plan else await perform(graphs, whole)
+    return results[:agreeing(told)]
+
+
+def agreeing(results):
     for i, result in enumerate(results):
         events = result.get("events")
-        hidden = events is None or result["step"].get("subgraphs") is False
-        runs = result["step"]["op"] in ("stream", "invoke")
-        if runs and hidden and "error" in result:
-            return results[:i]
+        runs = result["step"]["op"] == "stream"
         traits = (races, same_message, same_question)
         if events and any(has(events) for has in traits):
-            return results[:i]
+            return i
         # with exit the library stores what is left of a step that was refused
         if result["step"].get("durability") == "exit" and "error" in result:
-            return results[:i + 1]
+            return i + 1
         # what a refused update wrote stays, in its saver's order
+        # it names an interrupt that is not there
+        if result.get("error", {}).get("name") == "IndexError":
+            return i
         refused = "receive only one" in result.get("error", {}).get("message", "")
         if refused and not runs:
-            return results[:i + 1]
-    return results
+            return i + 1
+    return len(results)

@@ -104,7 +104,7 @@ class Values:
         if reducer == "any":
             return self.pick(["same", "same", "other", None, 0])
         if reducer == "messages":
-            return self.messages(who, raw=self.chance(0.3))
+            return self.messages(who, raw=self.chance(0.7 if "coerce" in self.features else 0.3))
         if self.chance(0.2):
             return {"$state": self.pick(self.keys)}
         return self.value()
