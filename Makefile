@@ -8,6 +8,8 @@
 #   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
 #   make differential [SEED=...] [N=...]
 #                            random graphs, against Python LangGraph
+#   make property [SEED=...] [N=...]
+#                            what must hold for any graph, on random ones
 #   make install PREFIX=...
 #
 # BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers; V=1 shows
@@ -171,6 +173,11 @@ test-long: all $(UNIT) $(PROPERTY) | deps-test
 .PHONY: differential
 differential: $(BUILD)/graph-conformance | deps-test
 	build/venv/bin/python tests/differential/run --build $(BUILD) \
+		$(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(ARGS)
+
+.PHONY: property
+property: $(PROPERTY) | deps-check
+	python3 -B tests/property/run --build $(BUILD) \
 		$(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(ARGS)
 
 bench: all $(BENCH) | deps-bench

@@ -53,12 +53,11 @@ static const struct clock_source still = {.mono_ns = mono_ns,
 
 static bool hold(const struct property *p, struct trial *t)
 {
-    t->dice = (struct dice){t->seed * 31 + (uint64_t)p->name[0]};
     graph_pool_alone(!p->threads);
     bool fine = p->holds(t);
-    printf("%s property %s, seed %llu\n", fine ? "ok  " : "FAIL", p->name,
-           (unsigned long long)t->seed);
+    printf("%s property %s, %s\n", fine ? "ok  " : "FAIL", p->name, t->name);
     fflush(stdout);
+    trial_forget(t);
     return fine;
 }
 
@@ -66,23 +65,38 @@ struct totals {
     unsigned passed, failed;
 };
 
+static void name_trial(struct trial *t, leat_view c)
+{
+    leat_text name = leat_string(leat_get(c, "name"));
+    if (name.ptr != NULL) {
+        snprintf(t->name, sizeof t->name, "%.*s", (int)name.len, name.ptr);
+    } else {
+        snprintf(t->name, sizeof t->name, "seed %llu",
+                 (unsigned long long)leat_uint(leat_get(c, "seed"), 0));
+    }
+}
+
 static void try_case(const struct options *o, leat_view c, struct totals *sum)
 {
     struct err err = ERR_INIT;
     struct trial t = {
-        .seed = leat_uint(leat_get(c, "seed"), 0),
         .inputs = leat_get(c, "inputs"),
         .names = leat_get(c, "names"),
+        .runs = leat_get(c, "runs"),
         .verbose = o->verbose,
     };
+    uint64_t seed = leat_uint(leat_get(c, "seed"), 0);
+    must(leat_count(t.runs) <= TRIAL_RUNS_MAX);
+    name_trial(&t, c);
     if (!graph_decl_compile(leat_get(c, "graphs"), &t.graph, &err)) {
-        printf("FAIL seed %llu: %s\n", (unsigned long long)t.seed, err.text);
+        printf("FAIL %s: %s\n", t.name, err.text);
         sum->failed++;
         return;
     }
     for (size_t i = 0; i < COUNT_OF(properties); i++) {
         const struct property *p = &properties[i];
         if (o->only == NULL || strcmp(o->only, p->name) == 0) {
+            t.dice = (struct dice){seed * 31 + (uint64_t)p->name[0]};
             *(hold(p, &t) ? &sum->passed : &sum->failed) += 1;
         }
     }

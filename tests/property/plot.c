@@ -5,9 +5,6 @@
  */
 #include "tests/property/property.h"
 
-#include "tests/conformance/compare.h"
-#include "worker/graph/expr.h"
-#include <stdio.h>
 #include <string.h>
 
 /* ---- dice --------------------------------------------------------------- */
@@ -31,22 +28,12 @@ bool dice_chance(struct dice *d, unsigned percent)
     return dice_next(d) % 100 < percent;
 }
 
-/* ---- parts of a request ------------------------------------------------- */
-
-/* An expression of the case without any state. */
-static leat_value *evaluate(leat_view expr)
-{
-    struct graph_scope scope = {0};
-    struct err err = ERR_INIT;
-    leat_value *out = NULL;
-    must(graph_expr_eval(expr, &scope, &out, &err));
-    return out != NULL ? out : leat_new_null();
-}
+/* ---- parts of a run ------------------------------------------------------ */
 
 static leat_value *some_input(struct trial *t)
 {
     size_t n = leat_count(t->inputs);
-    return evaluate(leat_at(t->inputs, (long)dice_below(&t->dice, n)));
+    return leat_value_of(leat_at(t->inputs, (long)dice_below(&t->dice, n)));
 }
 
 static leat_view some_name(struct trial *t)
@@ -71,34 +58,41 @@ static leat_value *some_answer(struct trial *t)
     return leat_from_json(json, strlen(json), NULL, 0);
 }
 
-/* Every question or some of them, by id. */
-static leat_value *some_answers(struct trial *t, leat_view questions)
+/* Every question or some of them, in their order; null: not this one. */
+static leat_value *some_answers(struct trial *t, size_t questions)
 {
-    leat_value *map = leat_new_object(0, NULL, NULL);
-    for (leat_iter it = leat_iter_of(questions); leat_next(&it);) {
-        char id[ID_HEX_SIZE] = "";
-        leat_text text = leat_string(leat_get(it.item, "id"));
-        if (it.index > 0 && dice_chance(&t->dice, 30)) {
-            continue;
-        }
-        must(text.len < sizeof id);
-        memcpy(id, text.ptr, text.len);
-        leat_value *more = leat_with(leat_view_of(map), id, some_answer(t));
-        leat_drop(map);
-        map = more;
+    leat_value *list = leat_new_list(0, NULL);
+    for (size_t i = 0; i < questions; i++) {
+        bool left = i > 0 && dice_chance(&t->dice, 30);
+        leat_value *answer = left ? leat_new_null() : some_answer(t);
+        leat_value *more = leat_append(leat_view_of(list), 1, &answer);
+        leat_drop(list);
+        list = more;
     }
-    return map;
+    return list;
 }
 
-static leat_value *answer_command(struct trial *t, leat_view questions)
+/* Adds to the spec; takes both. */
+static leat_value *with(leat_value *spec, const char *key, leat_value *item)
 {
-    bool one = leat_count(questions) == 1 && dice_chance(&t->dice, 60);
-    leat_value *resume = one ? some_answer(t) : some_answers(t, questions);
-    if (dice_chance(&t->dice, 25)) {
-        return leat_pack("{s:V, s:{s:[s]}}", "resume", resume, "update",
-                         "log", "with-answer");
+    leat_value *more = leat_with(leat_view_of(spec), key, item);
+    leat_drop(spec);
+    return more;
+}
+
+static leat_value *answer_run(struct trial *t, size_t questions)
+{
+    bool one = questions == 1 && dice_chance(&t->dice, 60);
+    leat_value *spec =
+        one ? leat_pack("{s:{s:V}}", "command", "resume", some_answer(t))
+            : leat_pack("{s:V}", "answers", some_answers(t, questions));
+    if (!dice_chance(&t->dice, 25)) {
+        return spec;
     }
-    return leat_pack("{s:V}", "resume", resume);
+    leat_value *command = leat_with(leat_get(leat_view_of(spec), "command"),
+                                    "update",
+                                    leat_pack("{s:[s]}", "log", "with-answer"));
+    return with(spec, "command", command);
 }
 
 static leat_value *steer_command(struct trial *t)
@@ -117,117 +111,83 @@ static leat_value *steer_command(struct trial *t)
     }
 }
 
-/* The id of any checkpoint of the thread. */
-static void some_checkpoint(struct trial *t, struct world *w,
-                            char out[ID_TEXT_SIZE])
+/* The place in the history of any checkpoint of the thread, or NULL. */
+static leat_value *some_checkpoint(struct trial *t, struct world *w)
 {
     leat_value *history = world_history(w);
     size_t n = leat_count(leat_view_of(history));
-    out[0] = '\0';
-    if (n > 0) {
-        leat_view at = leat_at(leat_view_of(history),
-                               (long)dice_below(&t->dice, n));
-        leat_text id = leat_string(
-            leat_get(leat_get(leat_get(at, "config"), "configurable"),
-                     "checkpoint_id"));
-        must(id.len == ID_TEXT_SIZE - 1);
-        memcpy(out, id.ptr, id.len);
-        out[id.len] = '\0';
-    }
     leat_drop(history);
+    return n > 0 ? leat_new_int((int64_t)dice_below(&t->dice, n)) : NULL;
 }
 
 /* ---- the next run ------------------------------------------------------- */
 
-static void some_options(struct trial *t, struct ask *a)
+static leat_value *some_options(struct trial *t, leat_value *spec)
 {
     if (dice_chance(&t->dice, 15)) {
-        *(dice_chance(&t->dice, 50) ? &a->before : &a->after) =
-            some_stops(t);
+        spec = with(spec, dice_chance(&t->dice, 50) ? "before" : "after",
+                    some_stops(t));
     }
     if (dice_chance(&t->dice, 15)) {
-        a->recursion_limit = 1 + (unsigned)dice_below(&t->dice, 5);
+        spec = with(spec, "limit",
+                    leat_new_int(1 + (int64_t)dice_below(&t->dice, 5)));
     }
     /* With exit nothing is stored but at the end, in several writes: there
      * the places of a task's writes follow the library, which moves them. */
     if (dice_chance(&t->dice, 15)) {
-        a->durability = GRAPH_DURABILITY_SYNC;
+        spec = with(spec, "durability", leat_new_string("sync"));
     }
+    return spec;
 }
 
-static void edit(struct trial *t, struct world *w)
+static leat_value *some_edit(struct trial *t, struct world *w)
 {
-    struct ask a = {.run_id = "11111111-0000-4000-8000-0000000000ed"};
-    leat_value *values = leat_pack("{s:[s]}", "log", "edited");
-    leat_value *node = leat_value_of(some_name(t));
-    leat_text name = leat_string(leat_view_of(node));
-    char as_node[64];
-    snprintf(as_node, sizeof as_node, "%.*s", (int)name.len, name.ptr);
+    leat_value *edit = leat_pack("{s:v, s:{s:[s]}}", "as_node", some_name(t),
+                                 "values", "log", "edited");
     if (dice_chance(&t->dice, 40)) {
-        some_checkpoint(t, w, a.checkpoint_id);
+        edit = with(edit, "checkpoint", some_checkpoint(t, w));
     }
-    (void)world_update(w, &a, leat_view_of(values), as_node);
-    leat_drop(node);
-    leat_drop(values);
+    return edit;
 }
 
-static void any_next(struct trial *t, struct world *w, struct ask *a)
+static leat_value *any_run(struct trial *t, struct world *w)
 {
+    leat_value *spec = leat_new_object(0, NULL, NULL);
     switch (dice_below(&t->dice, 7)) {
     case 0:
     case 1:
-        a->input = some_input(t);
-        break;
+        return with(spec, "input", some_input(t));
     case 2:
-        a->command = steer_command(t);
-        break;
+        return with(spec, "command", steer_command(t));
     case 3:
-        some_checkpoint(t, w, a->checkpoint_id);
-        break;
+        return with(spec, "checkpoint", some_checkpoint(t, w));
     case 4:
-        some_checkpoint(t, w, a->checkpoint_id);
-        a->input = some_input(t);
-        break;
+        spec = with(spec, "checkpoint", some_checkpoint(t, w));
+        return with(spec, "input", some_input(t));
     case 5:
-        some_checkpoint(t, w, a->checkpoint_id);
-        a->command = steer_command(t);
-        break;
+        spec = with(spec, "checkpoint", some_checkpoint(t, w));
+        return with(spec, "command", steer_command(t));
     default:
-        edit(t, w);
-        break;
+        return with(spec, "edit", some_edit(t, w));
     }
 }
 
-void plot_next(struct trial *t, struct world *w, size_t n, struct ask *out)
+leat_value *plot_run(struct trial *t, struct world *w, size_t n)
 {
-    *out = (struct ask){0};
-    snprintf(out->run_id, sizeof out->run_id,
-             "11111111-0000-4000-8000-%012zu", n);
+    leat_value *spec;
     leat_value *state = n > 0 ? world_state(w, NULL) : NULL;
     leat_view s = leat_view_of(state);
-    leat_view questions = leat_get(s, "interrupts");
+    size_t questions = leat_count(leat_get(s, "interrupts"));
     if (n == 0) {
-        out->input = some_input(t);
-    } else if (leat_count(questions) > 0 && dice_chance(&t->dice, 75)) {
-        out->command = answer_command(t, questions);
+        spec = leat_pack("{s:V}", "input", some_input(t));
+    } else if (questions > 0 && dice_chance(&t->dice, 75)) {
+        spec = answer_run(t, questions);
     } else if (leat_count(leat_get(s, "next")) == 0 ||
                dice_chance(&t->dice, 50)) {
-        any_next(t, w, out);
+        spec = any_run(t, w);
+    } else {
+        spec = leat_new_object(0, NULL, NULL);
     }
     leat_drop(state);
-    some_options(t, out);
-}
-
-/* ---- comparing ---------------------------------------------------------- */
-
-bool same(const struct trial *t, const char *what, tree *want, tree *got)
-{
-    bool equal = tree_equal(want, got);
-    if (!equal) {
-        printf("    seed %llu: %s\n", (unsigned long long)t->seed, what);
-        (void)compare_diff(want, got, 6);
-    }
-    tree_destroy(&want);
-    tree_destroy(&got);
-    return equal;
+    return some_options(t, spec);
 }
