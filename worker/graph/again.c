@@ -5,8 +5,15 @@
  * still go, whether it had stopped, what it replays, and which commands and
  * answers are in the stored state already. It travels with what is stored
  * anyway: as the note `run` in a checkpoint's view, and as the mark
- * WRITE_TAKEN among the writes that a command or an answer led to.
+ * WRITE_TAKEN among a task's writes, an object
+ *   {"run": whose it is,
+ *    "failed"?: this run's own attempt at the task failed,
+ *    "named"?, "answer"?: among the task's answers is that of this run's
+ *     command, given to the task by its id, or for any task,
+ *    "writes"?: of the NULL task: all it wrote, [[channel, value]...],
+ *    "by"?: of the NULL task: the namespace of who took its answer}.
  */
+#include "common/value.h"
 #include "worker/graph/inner.h"
 
 #include <string.h>
@@ -29,7 +36,7 @@ leat_value *graph_again_note(const struct loop *l)
         leat_write_key(w, "halted");
         leat_write_bool(w, true);
     }
-    if (atomic_load(&l->run->answered)) {
+    if (l->answered) {
         leat_write_key(w, "answered");
         leat_write_bool(w, true);
     }
@@ -49,12 +56,143 @@ leat_value *graph_again_note(const struct loop *l)
     return leat_writer_finish(&w);
 }
 
-void graph_again_mark(const struct loop *l, struct writes *to)
+static bool has_name(const struct run *r)
 {
-    const char *run_id = l->run->req->run_id;
-    if (run_id != NULL && run_id[0] != '\0') {
-        graph_writes_add(to, WRITE_TAKEN, leat_new_string(run_id));
+    return r->req->run_id != NULL && r->req->run_id[0] != '\0';
+}
+
+/* What this run, in any of its attempts, has marked the task with. */
+static leat_view mark_of(const struct loop *l, const char *task_id)
+{
+    leat_view mark = leat_view_of(
+        graph_pendings_get(&l->pending, task_id, WRITE_TAKEN));
+    bool own = has_name(l->run) &&
+               leat_is(leat_get(mark, "run"), l->run->req->run_id);
+    return own ? mark : (leat_view){0};
+}
+
+/* The same, of an attempt before this one. */
+static leat_view earlier_mark(const struct loop *l, const char *task_id)
+{
+    return l->run->req->attempt > 1 ? mark_of(l, task_id) : (leat_view){0};
+}
+
+static bool is_marked(leat_view mark)
+{
+    return leat_type_of(mark) == LEAT_OBJECT;
+}
+
+static bool has_flag(leat_view mark, const char *name)
+{
+    return leat_bool(leat_get(mark, name), false);
+}
+
+static void write_flag(leat_writer *w, const char *name, bool set)
+{
+    if (set) {
+        leat_write_key(w, name);
+        leat_write_bool(w, true);
     }
+}
+
+void graph_again_mark(const struct work *w, struct writes *to)
+{
+    struct run *r = w->loop->run;
+    bool kept = graph_writes_has(to, WRITE_RESUME);
+    bool failed = w->end == TASK_FAILED || w->end == TASK_CANCELLED;
+    graph_run_lock(r);
+    leat_view before = earlier_mark(w->loop, w->task->id);
+    bool marked = is_marked(before);
+    bool named = (w->took_named && kept) || has_flag(before, "named");
+    bool any = (w->took_any && kept) || has_flag(before, "answer");
+    graph_run_unlock(r);
+    if (!has_name(r) || !(failed || named || any || marked)) {
+        return;
+    }
+    leat_writer *mark = leat_writer_new();
+    leat_write_object(mark);
+    leat_write_key(mark, "run");
+    leat_write_string(mark, r->req->run_id);
+    write_flag(mark, "failed", failed);
+    write_flag(mark, "named", named);
+    write_flag(mark, "answer", any);
+    leat_write_end(mark);
+    graph_writes_add(to, WRITE_TAKEN, leat_writer_finish(&mark));
+}
+
+/* A write's place among its task's is part of its name in the store, and a
+ * second Command on a checkpoint moves those of the first: what the store has
+ * of the NULL task then is not what it wrote. */
+static bool moves(const struct loop *l)
+{
+    for (size_t i = 0; i < l->pending.count; i++) {
+        const struct pending *p = &l->pending.at[i];
+        if (!graph_write_is_special(p->write.channel) &&
+            strcmp(p->task_id, GRAPH_NULL_TASK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void graph_again_command(const struct loop *l, struct writes *to)
+{
+    if (!has_name(l->run)) {
+        return;
+    }
+    leat_value *mark = leat_pack("{s:s}", "run", l->run->req->run_id);
+    if (moves(l)) {
+        struct writes all = {0};
+        graph_pendings_to_writes(&l->pending, GRAPH_NULL_TASK, &all);
+        graph_writes_append(&all, to);
+        leat_value *more = leat_with(leat_view_of(mark), "writes",
+                                     graph_save_listed(l, &all));
+        leat_drop(mark);
+        mark = more;
+        graph_writes_fini(&all);
+    }
+    graph_writes_add(to, WRITE_TAKEN, mark);
+}
+
+/* Who took an answer, by a name that a later attempt finds again: graphs in
+ * one that keeps no checkpoints have new names every time. */
+static const char *lasting_name(const struct work *w)
+{
+    const struct work *lasting = w;
+    for (; w != NULL; w = w->loop->caller) {
+        lasting = w->loop->saver == NULL ? w->loop->caller : lasting;
+    }
+    must(lasting != NULL); /* without a saver nobody asks */
+    return lasting->task->ns;
+}
+
+bool graph_again_may_take(const struct work *w)
+{
+    const struct run *r = w->loop->run;
+    return !atomic_load(&r->answered) &&
+           (r->answered_by == NULL ||
+            strcmp(r->answered_by, lasting_name(w)) == 0) &&
+           !has_flag(earlier_mark(w->loop, w->task->id), "answer");
+}
+
+leat_value *graph_again_answer(struct work *w, const struct loop *from)
+{
+    atomic_store(&from->run->answered, true);
+    w->took_any = true;
+    for (struct work *in = w; in != NULL; in = in->loop->caller) {
+        in->loop->answered = true;
+    }
+    if (!has_name(from->run)) {
+        return NULL;
+    }
+    leat_view given = mark_of(from, GRAPH_NULL_TASK);
+    leat_value *mark = is_marked(given)
+                           ? leat_value_of(given)
+                           : leat_pack("{s:s}", "run", from->run->req->run_id);
+    leat_value *more = leat_with(leat_view_of(mark), "by",
+                                 leat_new_string(lasting_name(w)));
+    leat_drop(mark);
+    return more;
 }
 
 /* ---- what is found ------------------------------------------------------ */
@@ -97,6 +235,7 @@ bool graph_again_orphan(const struct loop *l, const struct graph_saved *saved)
         leat_get(leat_view_of(saved->cp.metadata), "parents");
     return l->caller != NULL && !l->run->req->continued &&
            graph_again_own(l, saved) &&
+           !leat_is(leat_get(parents, ""), l->run->loaded_id) &&
            !leat_equal(leat_get(parents, ""),
                        leat_get(leat_view_of(l->parents), ""));
 }
@@ -109,21 +248,71 @@ bool graph_again_visited(const struct loop *l, const struct graph_saved *saved)
 
 bool graph_again_taken(const struct loop *l, const char *task_id)
 {
-    const leat_value *by =
-        graph_pendings_get(&l->pending, task_id, WRITE_TAKEN);
-    return l->run->req->attempt > 1 && by != NULL &&
-           leat_is(leat_view_of(by), l->run->req->run_id);
+    return has_flag(earlier_mark(l, task_id), "named");
 }
 
-/* An answer to the run that one of its tasks has is nobody else's. */
+bool graph_again_commanded(const struct loop *l)
+{
+    return is_marked(earlier_mark(l, GRAPH_NULL_TASK));
+}
+
+bool graph_again_failed(const struct loop *l, const char *task_id)
+{
+    return has_flag(earlier_mark(l, task_id), "failed");
+}
+
+/* What the NULL task had written, where the store has it otherwise. */
+static void restore_writes(struct loop *l, leat_view listed)
+{
+    leat_value *mark = leat_hold(
+        graph_pendings_get(&l->pending, GRAPH_NULL_TASK, WRITE_TAKEN));
+    graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, PENDING_ANY);
+    for (leat_iter it = leat_iter_of(listed); leat_next(&it);) {
+        leat_text name = leat_string(leat_at(it.item, 0));
+        leat_value *value = leat_value_of(leat_at(it.item, 1));
+        int channel = name.ptr == NULL
+                          ? WRITE_UNKNOWN
+                          : graph_channel_number(l->graph, name.ptr, name.len);
+        graph_pendings_add(&l->pending, GRAPH_NULL_TASK, channel, value);
+        leat_drop(value);
+    }
+    graph_pendings_add(&l->pending, GRAPH_NULL_TASK, WRITE_TAKEN, mark);
+    leat_drop(mark);
+}
+
+void graph_again_command_taken(struct loop *l, const struct writes *given)
+{
+    leat_view listed =
+        leat_get(earlier_mark(l, GRAPH_NULL_TASK), "writes");
+    graph_run_lock(l->run);
+    if (leat_type_of(listed) == LEAT_LIST) {
+        restore_writes(l, listed);
+    }
+    graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME);
+    for (size_t i = 0; i < given->count; i++) {
+        if (given->at[i].channel == WRITE_RESUME) {
+            graph_pendings_add(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME,
+                               given->at[i].value);
+        }
+    }
+    graph_run_unlock(l->run);
+}
+
+/* The answer for any task is one task's, or was: then it is nobody else's. */
 static void take_marks(struct loop *l)
 {
+    struct run *r = l->run;
+    if (l->caller == NULL) {
+        memcpy(r->loaded_id, l->cp.id, sizeof r->loaded_id);
+        must(r->answered_by == NULL);
+        r->answered_by = value_strdup(
+            leat_get(earlier_mark(l, GRAPH_NULL_TASK), "by"));
+    }
     for (size_t i = 0; i < l->pending.count; i++) {
         const struct pending *p = &l->pending.at[i];
         if (p->write.channel == WRITE_TAKEN &&
-            strcmp(p->task_id, GRAPH_NULL_TASK) != 0 &&
-            graph_again_taken(l, p->task_id)) {
-            atomic_store(&l->run->answered, true);
+            has_flag(earlier_mark(l, p->task_id), "answer")) {
+            atomic_store(&r->answered, true);
         }
     }
 }

@@ -167,24 +167,29 @@ leat_value *leat_fail(leat_context *ctx, const char *type, const char *format,
 
 /* An answer that was given to the run and not to one task: here or, if this
  * graph is nested, in a graph around it. The first to ask takes it. */
-static leat_value *take_null_answer(struct work *w)
+static leat_value *take_null_answer(struct work *w, struct fault *f)
 {
-    leat_value *answer = NULL;
-    struct loop *l = w->loop;
-    if (atomic_load(&l->run->answered)) {
-        return NULL;
-    }
-    graph_run_lock(l->run);
+    leat_value *answer = NULL, *mark = NULL;
+    struct run *r = w->loop->run;
+    struct loop *from = NULL;
+    graph_run_lock(r);
+    struct loop *l = graph_again_may_take(w) ? w->loop : NULL;
     for (; answer == NULL && l != NULL;
          l = l->caller != NULL ? l->caller->loop : NULL) {
         answer = leat_hold(
             graph_pendings_get(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME));
-        if (answer != NULL) {
-            atomic_store(&l->run->answered, true);
-            graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME);
-        }
+        from = l;
     }
-    graph_run_unlock(w->loop->run);
+    if (answer != NULL) {
+        mark = graph_again_answer(w, from);
+        graph_pendings_drop(&from->pending, GRAPH_NULL_TASK, WRITE_RESUME);
+    }
+    graph_run_unlock(r);
+    if (mark != NULL && !graph_save_mark(from, GRAPH_NULL_TASK, mark, f)) {
+        leat_drop(answer);
+        answer = NULL;
+    }
+    leat_drop(mark);
     return answer;
 }
 
@@ -194,14 +199,13 @@ static bool next_answer(leat_context *ctx, leat_view *answer)
     struct work *w = ctx->work;
     size_t asked = w->asked++;
     if (asked >= w->resume_count) {
-        leat_value *given = take_null_answer(w);
+        leat_value *given = take_null_answer(w, &ctx->fault);
         if (given == NULL) {
             return false;
         }
         w->resume = base_realloc(w->resume, (w->resume_count + 1) *
                                                 sizeof *w->resume);
         w->resume[w->resume_count++] = given;
-        w->took = true;
     }
     w->answered++;
     if (answer != NULL) {
@@ -241,6 +245,11 @@ bool leat_interrupt(leat_context *ctx, leat_value *question,
     if (next_answer(ctx, answer)) {
         leat_drop(question);
         return true;
+    }
+    if (graph_fault_is(&ctx->fault)) {
+        leat_drop(question);
+        stop(ctx, CONTEXT_FAILED);
+        return false;
     }
     ask(ctx, question);
     return false;

@@ -44,6 +44,8 @@ struct run {
     char replay_before[37];      /* "" unless time travelling */
     atomic_bool answered;        /* a task has taken the answer that was
                                     for any of them */
+    char loaded_id[37];          /* the root's checkpoint it began with */
+    char *answered_by;           /* who had, in an earlier attempt; or NULL */
     struct event_run *event;     /* of the root graph, or NULL */
 };
 
@@ -120,6 +122,7 @@ struct loop {
     leat_value *told;            /* then: the output as told last, or NULL */
     bool spoke;                  /* values were told */
     bool speaks;                 /* or are, of the newest checkpoint */
+    bool answered;               /* run->answered, in here or below */
     leat_value *shown;           /* root, at the end: the last checkpoint's
                                     state, for the thread */
     struct event_run *event;
@@ -137,7 +140,8 @@ struct work {
     size_t resume_count;
     size_t answered;         /* questions, in this attempt */
     size_t asked;            /* interrupts so far, in all attempts */
-    bool took;               /* an answer to this run is in `resume` */
+    bool took_named;         /* the run's answer by its id is in `resume` */
+    bool took_any;           /* and the one for any task */
     unsigned calls;          /* graphs run inside this execution */
     bool retried;            /* nested graphs continue */
     int attempt;
@@ -212,6 +216,11 @@ MUST_USE bool graph_save_flush(struct loop *l);
 /* Keeps a task's writes with the checkpoint. Takes run->lock. */
 MUST_USE bool graph_save_writes(struct loop *l, const char *task_id,
                                 const struct writes *w, struct fault *f);
+/* Keeps one mark of a task beside its other writes. */
+MUST_USE bool graph_save_mark(struct loop *l, const char *task_id,
+                              leat_value *mark, struct fault *f);
+/* The ordinary ones as they are stored: [[channel, value]...]. */
+leat_value *graph_save_listed(const struct loop *l, const struct writes *w);
 /* Durability exit: the one checkpoint and what is pending on it; durable. */
 MUST_USE bool graph_save_exit(struct loop *l, struct fault *f);
 /* A question is durable before anybody can answer it. Any thread. */
@@ -225,8 +234,15 @@ void graph_save_plan(struct loop *l);
 
 /* For the view of the loop's checkpoint; one reference. */
 leat_value *graph_again_note(const struct loop *l);
-/* Adds to writes that they came of this run's command or answer. */
-void graph_again_mark(const struct loop *l, struct writes *to);
+/* Adds to the writes of a task what the run did to it. Takes run->lock. */
+void graph_again_mark(const struct work *w, struct writes *to);
+/* Adds to the writes of this run's command that they are its. */
+void graph_again_command(const struct loop *l, struct writes *to);
+/* May the task take the answer for any? Under run->lock, as the next. */
+bool graph_again_may_take(const struct work *w);
+/* Notes that it has, from that loop; the loop's NULL task is to be marked
+ * with what is returned (one reference; or NULL). */
+leat_value *graph_again_answer(struct work *w, const struct loop *from);
 /* Notes that the loop loads its namespace. */
 void graph_again_visit(struct loop *l);
 /* Did an earlier attempt of this run make the checkpoint? */
@@ -238,8 +254,15 @@ bool graph_again_orphan(const struct loop *l, const struct graph_saved *saved);
 /* Has its replay of this graph begun? */
 bool graph_again_visited(const struct loop *l,
                          const struct graph_saved *saved);
-/* Has the task (or GRAPH_NULL_TASK) what this run's command gave it? */
+/* Was this run's command stored by an earlier attempt? */
+bool graph_again_commanded(const struct loop *l);
+/* Has the task what this run's command gave it by its id? */
 bool graph_again_taken(const struct loop *l, const char *task_id);
+/* Did the task fail in an earlier attempt of this run? */
+bool graph_again_failed(const struct loop *l, const char *task_id);
+/* This run's command was stored by an earlier attempt: its answer counts, and
+ * all else is pending as it was then. Takes run->lock. */
+void graph_again_command_taken(struct loop *l, const struct writes *given);
 /* Reads the note of what was loaded. */
 void graph_again_take(struct loop *l, const struct graph_saved *saved);
 /* Own: `values` were told anew; the output is still what was told then. */

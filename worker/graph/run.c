@@ -138,6 +138,7 @@ static void fini_run(struct run *r)
     leat_drop(r->metadata);
     leat_drop(r->task_metadata);
     leat_drop(r->resume_map);
+    free(r->answered_by);
     graph_id_set_fini(&r->seen);
     graph_id_set_fini(&r->replayed);
     graph_id_set_fini(&r->visited);

@@ -226,6 +226,26 @@ static bool put_writes(struct loop *l, const char *task_id,
     return fine;
 }
 
+leat_value *graph_save_listed(const struct loop *l, const struct writes *w)
+{
+    struct graph_write *stored = base_zalloc((w->count + 1) * sizeof *stored);
+    size_t n = stored_writes(l->graph, GRAPH_NULL_TASK, w, stored);
+    leat_writer *list = leat_writer_new();
+    leat_write_list(list);
+    for (size_t i = 0; i < n; i++) {
+        if (stored[i].index >= 0) {
+            leat_write_list(list);
+            leat_write_string(list, stored[i].channel);
+            leat_write_view(list, leat_view_of(stored[i].value));
+            leat_write_end(list);
+        }
+        leat_drop((leat_value *)(uintptr_t)stored[i].value);
+    }
+    leat_write_end(list);
+    free(stored);
+    return leat_writer_finish(&list);
+}
+
 /* Is the loop's checkpoint in the store, so that writes can go with it? */
 static bool is_stored(const struct loop *l)
 {
@@ -265,6 +285,22 @@ bool graph_save_writes(struct loop *l, const char *task_id,
         graph_run_unlock(l->run);
     }
     graph_writes_fini(&all);
+    return fine;
+}
+
+bool graph_save_mark(struct loop *l, const char *task_id, leat_value *mark,
+                     struct fault *f)
+{
+    struct err err = ERR_INIT;
+    struct writes w = {0};
+    graph_writes_add(&w, WRITE_TAKEN, leat_hold(mark));
+    graph_run_lock(l->run);
+    graph_pendings_drop(&l->pending, task_id, WRITE_TAKEN);
+    graph_pendings_add(&l->pending, task_id, WRITE_TAKEN, mark);
+    graph_run_unlock(l->run);
+    bool fine = !saves_now(l) || !is_stored(l) ||
+                put_writes(l, task_id, &w, &err) || graph_fault_err(f, &err);
+    graph_writes_fini(&w);
     return fine;
 }
 

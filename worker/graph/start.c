@@ -245,7 +245,9 @@ static bool check_answer(struct loop *l, const struct command *c)
                                "Cannot use Command(resume=...) without "
                                "checkpointer");
     }
-    if (c->resume_map == NULL && graph_interrupts_open(&l->pending) > 1) {
+    /* What this run itself has asked since is another matter. */
+    if (c->resume_map == NULL && !graph_again_commanded(l) &&
+        graph_interrupts_open(&l->pending) > 1) {
         return graph_fault_set(
             &l->fault, "RuntimeError",
             "When there are multiple pending interrupts, you must specify "
@@ -256,34 +258,15 @@ static bool check_answer(struct loop *l, const struct command *c)
     return true;
 }
 
-static bool changes_state(const struct command *c)
-{
-    for (size_t i = 0; i < c->writes.count; i++) {
-        if (!graph_write_is_special(c->writes.at[i].channel)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Commands add up: of several attempts at one only the first stores it. */
 static bool put_command(struct loop *l, struct command *c)
 {
-    if (!graph_again_taken(l, GRAPH_NULL_TASK)) {
-        graph_again_mark(l, &c->writes);
-        return graph_save_writes(l, GRAPH_NULL_TASK, &c->writes, &l->fault);
+    if (graph_again_commanded(l)) {
+        graph_again_command_taken(l, &c->writes);
+        return true;
     }
-    graph_run_lock(l->run);
-    graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME);
-    for (size_t i = 0; i < c->writes.count; i++) {
-        const struct write *w = &c->writes.at[i];
-        if (w->channel == WRITE_RESUME) {
-            graph_pendings_add(&l->pending, GRAPH_NULL_TASK, w->channel,
-                               w->value);
-        }
-    }
-    graph_run_unlock(l->run);
-    return true;
+    graph_again_command(l, &c->writes);
+    return graph_save_writes(l, GRAPH_NULL_TASK, &c->writes, &l->fault);
 }
 
 /* A Command's parts become writes of the NULL task. */
@@ -296,10 +279,8 @@ static bool take_command(struct loop *l, bool *resumes)
     if (fine && c.resume_map != NULL) {
         l->run->resume_map = leat_hold(c.resume_map);
     }
-    if (fine && changes_state(&c)) {
+    if (fine && c.writes.count > 0) {
         fine = put_command(l, &c);
-    } else if (fine && c.writes.count > 0) {
-        fine = graph_save_writes(l, GRAPH_NULL_TASK, &c.writes, &l->fault);
     }
     graph_command_fini(&c);
     return fine;

@@ -67,6 +67,9 @@ static enum loop_phase phase_plan(struct loop *l)
     }
     for (size_t i = 0; l->skip_done && i < l->tasks.count; i++) {
         struct task *t = &l->tasks.at[i];
+        if (graph_again_failed(l, t->id)) {
+            continue; /* it fails again, and so does the run */
+        }
         graph_pendings_to_writes(&l->pending, t->id, &t->writes);
         t->cached = t->writes.count > 0;
     }

@@ -49,7 +49,7 @@ static void find_answers(struct work *w)
         leat_value *answer = leat_value_of(
             leat_get(leat_view_of(l->run->resume_map), id));
         if (answer != NULL) {
-            w->took = true;
+            w->took_named = true;
             add_answer(w, answer);
         }
     }
@@ -271,9 +271,7 @@ static void add_answers(struct work *w, struct writes *to, size_t most)
 static bool keep(struct work *w, struct writes *kept)
 {
     struct fault f = FAULT_INIT;
-    if (w->took || atomic_load(&w->loop->run->answered)) {
-        graph_again_mark(w->loop, kept);
-    }
+    graph_again_mark(w, kept);
     if (graph_save_writes(w->loop, w->task->id, kept, &f)) {
         return true;
     }
