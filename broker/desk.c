@@ -41,9 +41,10 @@ struct brk_desk {
     const struct brk_env *env;
     struct link_pipe *relay;
     struct link_pipe *ledger;
-    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *actor; /* the maker's; NULL: turns are, too */
     struct brk_actor *self;  /* the same for the thread */
     struct brk_core *core;
+    int64_t now_ms; /* when this turn began */
     link_t *gateways;
     link_t *workers;
     struct link_in in;
@@ -55,10 +56,10 @@ struct brk_desk {
 };
 
 static void desk_main(struct brk_actor *actor, void *arg);
-static bool open_links(struct brk_desk *d, struct err *err);
 static void open_polls(struct brk_desk *d);
+static void close_links(struct brk_desk *d);
 static bool readable(const struct brk_desk *d, int item);
-static void turn(struct brk_desk *d, bool taking);
+static void turn(struct brk_desk *d, struct brk_now now, bool taking);
 static void wait_for_work(struct brk_desk *d, bool taking);
 static void drain(struct brk_desk *d);
 static void read_links(struct brk_desk *d);
@@ -67,10 +68,9 @@ static void send_out(struct brk_desk *d);
 static void probe(struct brk_desk *d, link_t *link, int item);
 static struct brk_now now_of(void);
 
-struct brk_desk *brk_desk_new(const struct brk_env *env,
-                              struct link_pipe **relay,
-                              struct link_pipe **ledger,
-                              const struct brk_open *open, struct err *err)
+struct brk_desk *brk_desk_make(const struct brk_env *env,
+                               struct link_pipe **relay,
+                               struct link_pipe **ledger, struct brk_now now)
 {
     must(env != NULL && *relay != NULL && *ledger != NULL);
     struct brk_desk *d = base_zalloc(sizeof *d);
@@ -88,8 +88,24 @@ struct brk_desk *brk_desk_new(const struct brk_env *env,
         .max_attempts = (unsigned)conf_int(env->conf, CONF_MAX_ATTEMPTS),
         .lane_runs = (size_t)conf_int(env->conf, CONF_LANE_RUNS),
     };
-    d->core = brk_core_new(&conf, now_of());
+    d->core = brk_core_new(&conf, now);
+    d->now_ms = now.mono_ms;
+    return d;
+}
+
+void brk_desk_restore(struct brk_desk *d, const struct brk_open *open)
+{
+    check_magic(d, DESK_MAGIC);
     brk_core_restore(d->core, open->rows, open->n);
+}
+
+struct brk_desk *brk_desk_new(const struct brk_env *env,
+                              struct link_pipe **relay,
+                              struct link_pipe **ledger,
+                              const struct brk_open *open, struct err *err)
+{
+    struct brk_desk *d = brk_desk_make(env, relay, ledger, now_of());
+    brk_desk_restore(d, open);
     d->actor = brk_actor_new("desk", desk_main, d, err);
     if (d->actor == NULL) {
         brk_desk_destroy(&d);
@@ -116,6 +132,7 @@ void brk_desk_destroy(struct brk_desk **p)
     }
     link_pipe_destroy(&d->relay);
     link_pipe_destroy(&d->ledger);
+    close_links(d); /* of a thread: it has done so */
     brk_core_destroy(&d->core);
     link_in_fini(&d->in);
     d->magic = 0;
@@ -131,23 +148,30 @@ static void desk_main(struct brk_actor *actor, void *arg)
     struct brk_desk *d = arg;
     check_magic(d, DESK_MAGIC);
     struct err err = ERR_INIT;
-    if (!open_links(d, &err)) {
+    if (!brk_desk_open(d, &err)) {
         brk_actor_failed(actor, &err);
     } else {
         d->self = actor;
         open_polls(d);
         brk_actor_ready(actor);
         do {
-            turn(d, true);
+            wait_for_work(d, true);
+            turn(d, now_of(), true);
         } while (!readable(d, ITEM_STOP) || !brk_actor_asked(actor));
         drain(d);
     }
+    close_links(d);
+}
+
+static void close_links(struct brk_desk *d)
+{
     link_destroy(&d->gateways);
     link_destroy(&d->workers);
 }
 
-static bool open_links(struct brk_desk *d, struct err *err)
+bool brk_desk_open(struct brk_desk *d, struct err *err)
 {
+    check_magic(d, DESK_MAGIC);
     struct link_spec spec = {
         .base = d->env->base,
         .frame_bytes = (size_t)conf_bytes(d->env->conf, CONF_FRAME_BYTES),
@@ -180,10 +204,16 @@ static void open_polls(struct brk_desk *d)
     must(last + 1 == ITEMS);
 }
 
-static void turn(struct brk_desk *d, bool taking)
+void brk_desk_turn(struct brk_desk *d, struct brk_now now)
 {
-    wait_for_work(d, taking);
-    brk_core_begin(d->core, now_of());
+    check_magic(d, DESK_MAGIC);
+    turn(d, now, true);
+}
+
+static void turn(struct brk_desk *d, struct brk_now now, bool taking)
+{
+    d->now_ms = now.mono_ms;
+    brk_core_begin(d->core, now);
     if (taking) {
         read_links(d);
         probe(d, d->workers, ITEM_WORKERS);
@@ -198,20 +228,27 @@ static void turn(struct brk_desk *d, bool taking)
     send_out(d);
 }
 
-static void wait_for_work(struct brk_desk *d, bool taking)
+int64_t brk_desk_next_ms(const struct brk_desk *d)
 {
-    int64_t now = clock_mono_ms();
-    int64_t until = min_i64(now + WAIT_MS, brk_core_next_ms(d->core));
+    check_magic(d, DESK_MAGIC);
+    int64_t next =
+        min_i64(d->now_ms + WAIT_MS, brk_core_next_ms(d->core));
     if (d->queued) {
-        until = min_i64(until, now + PUMP_MS);
+        next = min_i64(next, d->now_ms + PUMP_MS);
     }
     for (int i = 0; i < 2; i++) {
-        if (d->probe_until_ms[i] > now) {
-            until = min_i64(until, d->probe_next_ms[i]);
+        if (d->probe_until_ms[i] > d->now_ms) {
+            next = min_i64(next, d->probe_next_ms[i]);
         }
     }
+    return next;
+}
+
+static void wait_for_work(struct brk_desk *d, bool taking)
+{
     /* While it drains, what peers send is left to the next broker. */
-    link_poll_wait(taking ? &d->poll : &d->own, max_i64(0, until - now));
+    int64_t wait = brk_desk_next_ms(d) - clock_mono_ms();
+    link_poll_wait(taking ? &d->poll : &d->own, max_i64(0, wait));
 }
 
 static void drain(struct brk_desk *d)
@@ -220,7 +257,8 @@ static void drain(struct brk_desk *d)
     int64_t until = clock_mono_ms() + DRAIN_MS;
     size_t left = brk_core_count(d->core).uncommitted;
     while ((left > 0 || d->queued) && clock_mono_ms() < until) {
-        turn(d, false);
+        wait_for_work(d, false);
+        turn(d, now_of(), false);
         left = brk_core_count(d->core).uncommitted;
     }
     if (left > 0) {
@@ -276,7 +314,7 @@ static void read_pipes(struct brk_desk *d)
  * one that cannot be reached. */
 static void probe(struct brk_desk *d, link_t *link, int item)
 {
-    int64_t now = clock_mono_ms();
+    int64_t now = d->now_ms;
     int which = item == ITEM_GATEWAYS;
     bool changed = readable(d, item + 1); /* its monitor */
     if (changed && (link_changes(link) & LINK_WENT) != 0) {

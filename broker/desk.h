@@ -6,6 +6,7 @@
 #ifndef BROKER_DESK_H
 #define BROKER_DESK_H
 
+#include "broker/core.h"
 #include "broker/inner.h"
 #include "common/store/store.h"
 
@@ -25,5 +26,20 @@ struct brk_desk *brk_desk_new(const struct brk_env *env,
                               struct err *err) MUST_USE;
 /* Takes no more in, waits for what the ledger still has, and ends. */
 void brk_desk_destroy(struct brk_desk **p);
+
+/* ---- its parts, for who has the time and the turns himself ---------------- */
+
+struct brk_desk *brk_desk_make(const struct brk_env *env,
+                               struct link_pipe **relay,
+                               struct link_pipe **ledger,
+                               struct brk_now now) MUST_USE;
+/* Before the first turn. */
+void brk_desk_restore(struct brk_desk *d, const struct brk_open *open);
+/* Opens the sockets. */
+MUST_USE bool brk_desk_open(struct brk_desk *d, struct err *err);
+/* Takes what has come, decides, sends. */
+void brk_desk_turn(struct brk_desk *d, struct brk_now now);
+/* When the next turn must begin at the latest, if nothing comes. */
+int64_t brk_desk_next_ms(const struct brk_desk *d);
 
 #endif

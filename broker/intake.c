@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "broker/relay_in.h"
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -26,7 +25,7 @@ void brk_intake_check(struct relay *r, struct ring_log *log)
         brk_mark_safe(log, 0);
         brk_mark_received(r, log);
     }
-    int64_t expires = clock_mono_ms() + r->ended_ttl_ms;
+    int64_t expires = r->now_ms + r->ended_ttl_ms;
     brk_ring_ended(r->ring, log, expires);
     if (r->expire_ms < 0) {
         r->expire_ms = expires;

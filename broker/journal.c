@@ -34,11 +34,12 @@
 struct brk_journal {
     uint32_t magic;
     const struct brk_env *env;
-    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *actor; /* the maker's; NULL: turns are, too */
     struct brk_actor *self;  /* the thread's: the same one */
     struct link_pipe *relay;
     store_t *store;
     struct journal_logs logs;
+    int64_t now_ms;      /* when this turn began */
     int64_t flush_at_ms; /* when what is due is written; -1: nothing is */
     int64_t retry_ms;    /* pause before the next try; 0: the store is well */
     int64_t tick_at_ms;  /* next look at retention */
@@ -47,8 +48,8 @@ struct brk_journal {
 
 static void journal_main(struct brk_actor *actor, void *arg);
 
-struct brk_journal *brk_journal_new(const struct brk_env *env,
-                                    struct link_pipe **relay, struct err *err)
+struct brk_journal *brk_journal_make(const struct brk_env *env,
+                                     struct link_pipe **relay)
 {
     must(env != NULL && *relay != NULL);
     struct brk_journal *j = base_zalloc(sizeof *j);
@@ -60,6 +61,13 @@ struct brk_journal *brk_journal_new(const struct brk_env *env,
     brk_journal_log_init(&j->logs);
     int64_t ttl_ms = conf_ms(env->conf, CONF_EVENT_LOG_TTL);
     j->tick_ms = max_i64(min_i64(ttl_ms / 10, TICK_MS_MAX), TICK_MS_MIN);
+    return j;
+}
+
+struct brk_journal *brk_journal_new(const struct brk_env *env,
+                                    struct link_pipe **relay, struct err *err)
+{
+    struct brk_journal *j = brk_journal_make(env, relay);
     j->actor = brk_actor_new("journal", journal_main, j, err);
     if (j->actor == NULL) {
         brk_journal_destroy(&j);
@@ -82,6 +90,7 @@ void brk_journal_destroy(struct brk_journal **p)
     }
     link_pipe_destroy(&j->relay);
     brk_journal_log_fini(&j->logs);
+    store_destroy(&j->store); /* of a thread: it has done so */
     j->magic = 0;
     free(j);
     *p = NULL;
@@ -238,7 +247,7 @@ static void not_written(struct brk_journal *j, const struct err *err)
     }
     j->retry_ms =
         j->retry_ms == 0 ? RETRY_MS : min_i64(j->retry_ms * 2, RETRY_MS_MAX);
-    j->flush_at_ms = clock_mono_ms() + j->retry_ms;
+    j->flush_at_ms = j->now_ms + j->retry_ms;
 }
 
 static bool flush(struct brk_journal *j)
@@ -262,12 +271,11 @@ static bool flush(struct brk_journal *j)
 
 static void flush_soon(struct brk_journal *j)
 {
-    int64_t now = clock_mono_ms();
     if (j->flush_at_ms < 0) {
-        j->flush_at_ms = now + conf_ms(j->env->conf, CONF_FLUSH);
+        j->flush_at_ms = j->now_ms + conf_ms(j->env->conf, CONF_FLUSH);
     }
     if (j->logs.bytes > EARLY_BYTES && j->retry_ms == 0) {
-        j->flush_at_ms = now;
+        j->flush_at_ms = j->now_ms;
     }
 }
 
@@ -304,7 +312,7 @@ static void repeat_durable(struct brk_journal *j, const struct journal_log *log)
  * skips or keeps beside the other; the sequences in it are the same. */
 static void on_append(struct brk_journal *j, const struct brk_log *m)
 {
-    struct journal_log *log = brk_journal_log_require(&j->logs, m);
+    struct journal_log *log = brk_journal_log_require(&j->logs, m, j->now_ms);
     if (log->forgotten) {
         return;
     }
@@ -324,7 +332,7 @@ static void on_append(struct brk_journal *j, const struct brk_log *m)
 
 static void on_end(struct brk_journal *j, const struct brk_log *m)
 {
-    struct journal_log *log = brk_journal_log_require(&j->logs, m);
+    struct journal_log *log = brk_journal_log_require(&j->logs, m, j->now_ms);
     if (log->forgotten) {
         return;
     }
@@ -336,7 +344,7 @@ static void on_end(struct brk_journal *j, const struct brk_log *m)
 
 static void on_forget(struct brk_journal *j, const struct brk_log *m)
 {
-    struct journal_log *log = brk_journal_log_require(&j->logs, m);
+    struct journal_log *log = brk_journal_log_require(&j->logs, m, j->now_ms);
     brk_journal_log_clear(&j->logs, log);
     log->forgotten = true;
     log->end_due = false;
@@ -482,7 +490,7 @@ static void drop_old(struct brk_journal *j, struct err *err)
 /* A log nobody wrote to for long is forgotten here; the store has it. */
 static void drop_idle(struct brk_journal *j)
 {
-    int64_t before_ms = clock_mono_ms() - IDLE_MS;
+    int64_t before_ms = j->now_ms - IDLE_MS;
     size_t at = 0;
     struct journal_log *log;
     while ((log = idmap_next(&j->logs.map, &at)) != NULL) {
@@ -495,11 +503,10 @@ static void drop_idle(struct brk_journal *j)
 
 static void tick(struct brk_journal *j)
 {
-    int64_t now = clock_mono_ms();
-    if (now < j->tick_at_ms) {
+    if (j->now_ms < j->tick_at_ms) {
         return;
     }
-    j->tick_at_ms = now + j->tick_ms;
+    j->tick_at_ms = j->now_ms + j->tick_ms;
     struct err err = ERR_INIT;
     drop_old(j, &err);
     if (err.code != ERR_NONE) {
@@ -512,13 +519,11 @@ static void tick(struct brk_journal *j)
 /* ---- the thread -----------------------------------------------------------
  */
 
-static long wait_ms(const struct brk_journal *j)
+int64_t brk_journal_next_ms(const struct brk_journal *j)
 {
-    int64_t until = j->tick_at_ms;
-    if (j->flush_at_ms >= 0) {
-        until = min_i64(until, j->flush_at_ms);
-    }
-    return (long)max_i64(until - clock_mono_ms(), 0);
+    check_magic(j, JOURNAL_MAGIC);
+    return j->flush_at_ms >= 0 ? min_i64(j->tick_at_ms, j->flush_at_ms)
+                               : j->tick_at_ms;
 }
 
 static void read_messages(struct brk_journal *j, unsigned most)
@@ -527,6 +532,18 @@ static void read_messages(struct brk_journal *j, unsigned most)
     while (most-- > 0 && (m = link_pipe_recv(j->relay)) != NULL) {
         on_message(j, m);
     }
+}
+
+void brk_journal_turn(struct brk_journal *j, int64_t now_ms)
+{
+    check_magic(j, JOURNAL_MAGIC);
+    must(now_ms >= j->now_ms);
+    j->now_ms = now_ms;
+    read_messages(j, TURN_MESSAGES);
+    if (j->flush_at_ms >= 0 && now_ms >= j->flush_at_ms) {
+        (void)flush(j);
+    }
+    tick(j);
 }
 
 static void finish(struct brk_journal *j)
@@ -545,13 +562,17 @@ static void loop(struct brk_journal *j)
         zmq_pollitem_t items[2];
         brk_actor_item(j->self, &items[0]);
         link_pipe_item(j->relay, &items[1]);
-        (void)zmq_poll(items, 2, wait_ms(j));
-        read_messages(j, TURN_MESSAGES);
-        if (j->flush_at_ms >= 0 && clock_mono_ms() >= j->flush_at_ms) {
-            (void)flush(j);
-        }
-        tick(j);
+        int64_t wait = brk_journal_next_ms(j) - clock_mono_ms();
+        (void)zmq_poll(items, 2, (long)max_i64(wait, 0));
+        brk_journal_turn(j, clock_mono_ms());
     }
+}
+
+bool brk_journal_open(struct brk_journal *j, struct err *err)
+{
+    check_magic(j, JOURNAL_MAGIC);
+    j->store = brk_store_open(j->env, err);
+    return j->store != NULL;
 }
 
 static void journal_main(struct brk_actor *actor, void *arg)
@@ -560,8 +581,7 @@ static void journal_main(struct brk_actor *actor, void *arg)
     check_magic(j, JOURNAL_MAGIC);
     j->self = actor;
     struct err err = ERR_INIT;
-    j->store = brk_store_open(j->env, &err);
-    if (j->store == NULL) {
+    if (!brk_journal_open(j, &err)) {
         brk_actor_failed(actor, &err);
         return;
     }

@@ -20,4 +20,15 @@ struct brk_journal *brk_journal_new(const struct brk_env *env,
 /* Writes what it has taken, as far as the store allows, and frees the rest. */
 void brk_journal_destroy(struct brk_journal **p);
 
+/* ---- its parts, for who has the time and the turns himself ---------------- */
+
+struct brk_journal *brk_journal_make(const struct brk_env *env,
+                                     struct link_pipe **relay) MUST_USE;
+/* Opens the store. */
+MUST_USE bool brk_journal_open(struct brk_journal *j, struct err *err);
+/* Takes what the relay has sent, does what is due. */
+void brk_journal_turn(struct brk_journal *j, int64_t now_ms);
+/* When the next turn must begin at the latest, if nothing comes. */
+int64_t brk_journal_next_ms(const struct brk_journal *j);
+
 #endif

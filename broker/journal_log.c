@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/value.h"
 
 #define PART_BYTES ((size_t)1 << 20) /* then a new one is begun */
@@ -38,7 +37,8 @@ struct journal_log *brk_journal_log_get(const struct journal_logs *all,
 }
 
 struct journal_log *brk_journal_log_require(struct journal_logs *all,
-                                            const struct brk_log *m)
+                                            const struct brk_log *m,
+                                            int64_t now_ms)
 {
     struct journal_log *log = idmap_get(&all->map, &m->run);
     if (log == NULL) {
@@ -47,7 +47,7 @@ struct journal_log *brk_journal_log_require(struct journal_logs *all,
         log->thread = m->thread;
         idmap_put(&all->map, &log->run, log);
     }
-    log->used_ms = clock_mono_ms();
+    log->used_ms = now_ms;
     return log;
 }
 

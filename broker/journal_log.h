@@ -51,7 +51,8 @@ void brk_journal_log_fini(struct journal_logs *all);
 struct journal_log *brk_journal_log_get(const struct journal_logs *all,
                                         const struct id *run);
 struct journal_log *brk_journal_log_require(struct journal_logs *all,
-                                            const struct brk_log *m);
+                                            const struct brk_log *m,
+                                            int64_t now_ms);
 /* Puts it on the list of logs to write. */
 void brk_journal_log_due(struct journal_logs *all, struct journal_log *log);
 /* Adds the events of an APPEND behind what is there; those below `next` are

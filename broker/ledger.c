@@ -32,11 +32,18 @@ struct brk_ledger {
     uint32_t magic;
     const struct brk_env *env;
     struct link_pipe *desk;
-    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *actor; /* the maker's; NULL: turns are, too */
     struct brk_actor *self;  /* the same for the thread */
     store_t *store;
+    int64_t now_ms; /* when this turn began */
     struct brk_batch *group[GROUP_BATCHES];
     size_t n;
+    /* The group could not be committed as one: its operations go alone. */
+    bool alone;
+    size_t at_batch, at_op; /* the one that is tried */
+    int tries;
+    int64_t pause_ms;
+    int64_t again_ms; /* when it is tried next */
     struct brk_recent refused; /* runs whose insert did not make them */
     bool away;                 /* told that the store is away */
 };
@@ -48,11 +55,12 @@ enum outcome {
 
 static void ledger_main(struct brk_actor *actor, void *arg);
 static void collect(struct brk_ledger *l);
-static void commit_group(struct brk_ledger *l);
+static void give_back(struct brk_ledger *l);
 static enum outcome try_group(struct brk_ledger *l, struct err *err);
-static void commit_alone(struct brk_ledger *l, struct brk_op *op);
+static void begin_alone(struct brk_ledger *l);
+static bool commit_alone(struct brk_ledger *l);
+static bool settle_op(struct brk_ledger *l, struct brk_op *op);
 static enum outcome try_op(struct brk_ledger *l, struct brk_op *op);
-static bool pause_for(struct brk_ledger *l, int64_t *ms);
 static bool is_own_fault(enum err_code code);
 static bool may_be_refused(const struct brk_op *op, const struct err *err,
                            int tries);
@@ -64,8 +72,8 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op,
 static bool run_finish(struct brk_ledger *l, struct brk_op *op);
 static bool run_lookup(struct brk_ledger *l, struct brk_op *op);
 
-struct brk_ledger *brk_ledger_new(const struct brk_env *env,
-                                  struct link_pipe **desk, struct err *err)
+struct brk_ledger *brk_ledger_make(const struct brk_env *env,
+                                   struct link_pipe **desk)
 {
     must(env != NULL && *desk != NULL);
     struct brk_ledger *l = base_zalloc(sizeof *l);
@@ -75,6 +83,13 @@ struct brk_ledger *brk_ledger_new(const struct brk_env *env,
     *desk = NULL;
     brk_recent_init(&l->refused, REFUSED_MAX, REFUSED_MS,
                     (void (*)(struct brk_recent_entry *))free);
+    return l;
+}
+
+struct brk_ledger *brk_ledger_new(const struct brk_env *env,
+                                  struct link_pipe **desk, struct err *err)
+{
+    struct brk_ledger *l = brk_ledger_make(env, desk);
     l->actor = brk_actor_new("ledger", ledger_main, l, err);
     if (l->actor == NULL) {
         brk_ledger_destroy(&l);
@@ -91,11 +106,15 @@ void brk_ledger_destroy(struct brk_ledger **p)
     }
     check_magic(l, LEDGER_MAGIC);
     brk_actor_destroy(&l->actor);
-    collect(l);
     for (size_t i = 0; i < l->n; i++) {
         brk_batch_destroy(&l->group[i]);
     }
+    struct brk_batch *batch;
+    while ((batch = link_pipe_recv(l->desk)) != NULL) {
+        brk_batch_destroy(&batch);
+    }
     link_pipe_destroy(&l->desk);
+    store_destroy(&l->store); /* of a thread: it has done so */
     brk_recent_fini(&l->refused);
     l->magic = 0;
     free(l);
@@ -111,8 +130,7 @@ static void ledger_main(struct brk_actor *actor, void *arg)
     check_magic(l, LEDGER_MAGIC);
     l->self = actor;
     struct err err = ERR_INIT;
-    l->store = brk_store_open(l->env, &err);
-    if (l->store == NULL) {
+    if (!brk_ledger_open(l, &err)) {
         brk_actor_failed(actor, &err);
         return;
     }
@@ -121,13 +139,50 @@ static void ledger_main(struct brk_actor *actor, void *arg)
         zmq_pollitem_t items[2];
         brk_actor_item(actor, &items[0]);
         link_pipe_item(l->desk, &items[1]);
-        (void)zmq_poll(items, 2, -1);
-        collect(l);
-        if (l->n > 0) {
-            commit_group(l);
-        }
+        /* While it has something to try again nothing else is taken. */
+        bool waits = l->n > 0;
+        int64_t wait = brk_ledger_next_ms(l) - clock_mono_ms();
+        (void)zmq_poll(items, waits ? 1 : 2,
+                       waits ? (long)max_i64(wait, 0) : -1);
+        brk_ledger_turn(l, clock_mono_ms());
     }
     store_destroy(&l->store);
+}
+
+bool brk_ledger_open(struct brk_ledger *l, struct err *err)
+{
+    check_magic(l, LEDGER_MAGIC);
+    l->store = brk_store_open(l->env, err);
+    return l->store != NULL;
+}
+
+int64_t brk_ledger_next_ms(const struct brk_ledger *l)
+{
+    check_magic(l, LEDGER_MAGIC);
+    return l->alone ? l->again_ms : INT64_MAX;
+}
+
+void brk_ledger_turn(struct brk_ledger *l, int64_t now_ms)
+{
+    check_magic(l, LEDGER_MAGIC);
+    must(now_ms >= l->now_ms);
+    l->now_ms = now_ms;
+    if (!l->alone) {
+        collect(l);
+    }
+    if (l->n == 0 || (l->alone && now_ms < l->again_ms)) {
+        return;
+    }
+    int64_t began = clock_mono_us();
+    struct err err = ERR_INIT;
+    if (!l->alone && try_group(l, &err) == AGAIN) {
+        stat_inc(STAT_STORE_ERRORS);
+        begin_alone(l);
+    }
+    if (!l->alone || commit_alone(l)) {
+        give_back(l);
+        stat_observe_us(STAT_COMMIT, clock_mono_us() - began);
+    }
 }
 
 static void collect(struct brk_ledger *l)
@@ -146,22 +201,10 @@ static void collect(struct brk_ledger *l)
     }
 }
 
-static void commit_group(struct brk_ledger *l)
+/* Of each operation it is known now whether it is committed. */
+static void give_back(struct brk_ledger *l)
 {
-    int64_t began = clock_mono_us();
-    struct err err = ERR_INIT;
     size_t ops = 0;
-    if (try_group(l, &err) == AGAIN) {
-        stat_inc(STAT_STORE_ERRORS);
-        for (size_t b = 0; b < l->n; b++) {
-            for (size_t i = 0; i < l->group[b]->n; i++) {
-                commit_alone(l, &l->group[b]->ops[i]);
-            }
-        }
-    }
-    if (brk_actor_asked(l->self) && l->away) {
-        return; /* not known to be committed: nobody is told so */
-    }
     for (size_t b = 0; b < l->n; b++) {
         ops += l->group[b]->n;
         if (!link_pipe_offer(l->desk, l->group[b])) {
@@ -169,7 +212,7 @@ static void commit_group(struct brk_ledger *l)
         }
     }
     l->n = 0;
-    stat_observe_us(STAT_COMMIT, clock_mono_us() - began);
+    l->alone = false;
     stat_add(STAT_COMMIT_GROUP, (int64_t)ops);
 }
 
@@ -209,23 +252,48 @@ static enum outcome try_group(struct brk_ledger *l, struct err *err)
 /* ---- when the store does not answer
  * ------------------------------------------- */
 
-static void commit_alone(struct brk_ledger *l, struct brk_op *op)
+static void begin_alone(struct brk_ledger *l)
 {
-    int64_t pause_ms = PAUSE_MS;
-    for (int tries = 1;; tries++) {
-        if (try_op(l, op) == DONE) {
-            l->away = false;
-            return;
-        }
-        stat_inc(STAT_STORE_ERRORS);
-        if (may_be_refused(op, &op->err, tries)) {
-            return;
-        }
-        say_away(l, &op->err);
-        if (!pause_for(l, &pause_ms)) {
-            return;
+    l->alone = true;
+    l->at_batch = l->at_op = 0;
+    l->tries = 0;
+    l->pause_ms = PAUSE_MS;
+}
+
+/* As many as can be; true when that is all of them. */
+static bool commit_alone(struct brk_ledger *l)
+{
+    while (l->at_batch < l->n) {
+        struct brk_batch *batch = l->group[l->at_batch];
+        if (l->at_op == batch->n) {
+            l->at_batch++;
+            l->at_op = 0;
+        } else if (settle_op(l, &batch->ops[l->at_op])) {
+            l->at_op++;
+            l->tries = 0;
+            l->pause_ms = PAUSE_MS;
+        } else {
+            l->again_ms = l->now_ms + l->pause_ms;
+            l->pause_ms = min_i64(l->pause_ms * 2, PAUSE_MS_MAX);
+            return false;
         }
     }
+    return true;
+}
+
+/* Committed or refused; false: it has to be tried again. */
+static bool settle_op(struct brk_ledger *l, struct brk_op *op)
+{
+    if (try_op(l, op) == DONE) {
+        l->away = false;
+        return true;
+    }
+    stat_inc(STAT_STORE_ERRORS);
+    if (may_be_refused(op, &op->err, ++l->tries)) {
+        return true;
+    }
+    say_away(l, &op->err);
+    return false;
 }
 
 static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
@@ -245,16 +313,6 @@ static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
         return AGAIN;
     }
     return DONE;
-}
-
-/* Waits, longer each time; false when the ledger is asked to stop. */
-static bool pause_for(struct brk_ledger *l, int64_t *ms)
-{
-    zmq_pollitem_t item;
-    brk_actor_item(l->self, &item);
-    (void)zmq_poll(&item, 1, (long)*ms);
-    *ms = min_i64(*ms * 2, PAUSE_MS_MAX);
-    return !brk_actor_asked(l->self);
 }
 
 static bool is_own_fault(enum err_code code)
@@ -303,7 +361,7 @@ static void note_refused(struct brk_ledger *l, const struct id *run, bool was)
         struct refused *r = base_zalloc(sizeof *r);
         r->entry.id = *run;
         r->still = true;
-        brk_recent_put(&l->refused, &r->entry, clock_mono_ms());
+        brk_recent_put(&l->refused, &r->entry, l->now_ms);
     }
 }
 

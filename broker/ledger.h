@@ -17,4 +17,15 @@ struct brk_ledger *brk_ledger_new(const struct brk_env *env,
                                   struct err *err) MUST_USE;
 void brk_ledger_destroy(struct brk_ledger **p);
 
+/* ---- its parts, for who has the time and the turns himself ---------------- */
+
+struct brk_ledger *brk_ledger_make(const struct brk_env *env,
+                                   struct link_pipe **desk) MUST_USE;
+/* Opens the store. */
+MUST_USE bool brk_ledger_open(struct brk_ledger *l, struct err *err);
+/* Commits what has come, or tries again what could not be. */
+void brk_ledger_turn(struct brk_ledger *l, int64_t now_ms);
+/* When the next turn must begin at the latest, if nothing comes. */
+int64_t brk_ledger_next_ms(const struct brk_ledger *l);
+
 #endif

@@ -8,8 +8,6 @@
 
 #include "broker/relay_in.h"
 
-#include "common/clock.h"
-
 #define SAFE_BYTES 4096 /* about what a worker keeps of a run not stored */
 #define OWE_MS 5
 #define OWED_MAX 65536
@@ -67,7 +65,7 @@ void brk_mark_owe(struct relay *r, const struct ring_log *log)
         grow(o);
     }
     o->list[(o->first + o->count++) % o->room] = (struct relay_debt){
-        .run = log->run, .due_ms = clock_mono_ms() + OWE_MS};
+        .run = log->run, .due_ms = r->now_ms + OWE_MS};
 }
 
 int64_t brk_mark_due(const struct relay *r)

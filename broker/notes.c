@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "broker/relay_in.h"
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -160,7 +159,7 @@ static void on_forget(struct relay *r, const struct brk_note *n)
     if (log->listed_ended) {
         return;
     }
-    int64_t expires = clock_mono_ms() + r->ended_ttl_ms;
+    int64_t expires = r->now_ms + r->ended_ttl_ms;
     brk_ring_ended(r->ring, log, expires);
     if (r->expire_ms < 0) {
         r->expire_ms = expires;
@@ -218,7 +217,7 @@ static void on_marks(struct relay *r, const struct brk_log *m)
         return;
     }
     if (m->failed) {
-        log->ask_ms = clock_mono_ms() + ASK_AGAIN_MS;
+        log->ask_ms = r->now_ms + ASK_AGAIN_MS;
         r->ask_ms = r->ask_ms < 0 ? log->ask_ms : r->ask_ms;
         return;
     }

@@ -16,13 +16,16 @@
 
 #define RELAY_MAGIC LEAT_MAGIC(0x72650101)
 #define TURN_MESSAGES 512
+#define PUMP_MS 2 /* while a peer's queue is not empty */
 #define PUB_HWM 100000
 /* How often the socket monitors are emptied. */
 #define MONITOR_MS 1000
 
 struct brk_relay {
     uint32_t magic;
-    struct brk_actor *actor;
+    struct brk_actor *actor; /* NULL: turns are its maker's */
+    struct link_poll poll;
+    bool queued; /* a socket has something left to send */
     struct relay r;
 };
 
@@ -94,8 +97,10 @@ static void read_topics(struct relay *r)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static bool open_links(struct relay *r, struct err *err)
+bool brk_relay_open(brk_relay_t *self, struct err *err)
 {
+    check_magic(self, RELAY_MAGIC);
+    struct relay *r = &self->r;
     struct link_spec spec = {
         .base = r->env->base,
         .port = WIRE_PORT_EVENTS,
@@ -113,24 +118,26 @@ static bool open_links(struct relay *r, struct err *err)
     return r->pub != NULL;
 }
 
-static int wait_ms(const struct relay *r, bool queued)
+int64_t brk_relay_next_ms(const brk_relay_t *self)
 {
-    if (queued) {
-        return 2;
+    check_magic(self, RELAY_MAGIC);
+    const struct relay *r = &self->r;
+    int64_t next = min_i64(r->monitor_ms, brk_mark_due(r));
+    if (self->queued) {
+        next = min_i64(next, r->now_ms + PUMP_MS);
     }
-    int64_t next = min_i64(clock_mono_ms() + MONITOR_MS, brk_mark_due(r));
     if (r->expire_ms >= 0) {
         next = min_i64(next, r->expire_ms);
     }
     if (r->ask_ms >= 0) {
         next = min_i64(next, r->ask_ms);
     }
-    return (int)max_i64(next - clock_mono_ms(), 0);
+    return next;
 }
 
 static void check_time(struct relay *r)
 {
-    int64_t now = clock_mono_ms();
+    int64_t now = r->now_ms;
     brk_mark_tick(r, now);
     if (r->expire_ms >= 0 && now >= r->expire_ms) {
         r->expire_ms = brk_ring_expire(r->ring, now);
@@ -153,8 +160,13 @@ enum { ITEM_EVENTS, ITEM_GETS, ITEM_PUB, ITEM_DESK, ITEM_JOURNAL, ITEM_STOP };
  * A subscription that came before a note is told before the note is answered;
  * the desk's notes are read before events: they say who may speak.
  */
-static void turn(struct relay *r, const struct link_poll *poll)
+void brk_relay_turn(brk_relay_t *self, int64_t now_ms)
 {
+    check_magic(self, RELAY_MAGIC);
+    must(now_ms >= self->r.now_ms);
+    struct relay *r = &self->r;
+    const struct link_poll *poll = &self->poll;
+    r->now_ms = now_ms;
     if (link_poll_ready(poll, ITEM_PUB)) {
         read_topics(r);
     }
@@ -167,6 +179,8 @@ static void turn(struct relay *r, const struct link_poll *poll)
     }
     brk_notes_read_journal(r);
     check_time(r);
+    self->queued = link_pump(r->events);
+    self->queued = link_pump(r->gets) || self->queued;
 }
 
 /* Nobody is missed here, so the monitors are emptied now and then only. */
@@ -184,33 +198,36 @@ static void open_poll(const struct relay *r, struct brk_actor *actor,
     must(last == ITEM_STOP);
 }
 
-static void loop(struct relay *r, struct brk_actor *actor)
+static void loop(brk_relay_t *self, struct brk_actor *actor)
 {
-    struct link_poll poll = {0};
-    open_poll(r, actor, &poll);
+    open_poll(&self->r, actor, &self->poll);
     do {
-        bool queued = link_pump(r->events);
-        queued = link_pump(r->gets) || queued;
-        link_poll_wait(&poll, wait_ms(r, queued));
-        turn(r, &poll);
-    } while (!link_poll_ready(&poll, ITEM_STOP) || !brk_actor_asked(actor));
+        int64_t wait = brk_relay_next_ms(self) - clock_mono_ms();
+        link_poll_wait(&self->poll, max_i64(wait, 0));
+        brk_relay_turn(self, clock_mono_ms());
+    } while (!link_poll_ready(&self->poll, ITEM_STOP) ||
+             !brk_actor_asked(actor));
+}
+
+static void close_links(struct relay *r)
+{
+    link_destroy(&r->events);
+    link_destroy(&r->gets);
+    link_destroy(&r->pub);
 }
 
 static void body(struct brk_actor *actor, void *arg)
 {
     struct brk_relay *self = arg;
     check_magic(self, RELAY_MAGIC);
-    struct relay *r = &self->r;
     struct err err = ERR_INIT;
-    if (!open_links(r, &err)) {
+    if (!brk_relay_open(self, &err)) {
         brk_actor_failed(actor, &err);
     } else {
         brk_actor_ready(actor);
-        loop(r, actor);
+        loop(self, actor);
     }
-    link_destroy(&r->events);
-    link_destroy(&r->gets);
-    link_destroy(&r->pub);
+    close_links(&self->r);
 }
 
 static void drop_owner(struct ring_log *log, void *arg)
@@ -240,6 +257,7 @@ static void drop_pipes(struct relay *r)
 static void free_all(struct brk_relay *self)
 {
     struct relay *r = &self->r;
+    close_links(r); /* of a thread: it has done so */
     brk_replay_fini(r);
     brk_ring_each(r->ring, drop_owner, NULL);
     brk_ring_destroy(&r->ring);
@@ -249,8 +267,8 @@ static void free_all(struct brk_relay *self)
     free(self);
 }
 
-brk_relay_t *brk_relay_new(const struct brk_env *env, struct link_pipe **desk,
-                           struct link_pipe **journal, struct err *err)
+brk_relay_t *brk_relay_make(const struct brk_env *env, struct link_pipe **desk,
+                            struct link_pipe **journal)
 {
     must(env != NULL && *desk != NULL && *journal != NULL);
     struct brk_relay *self = base_zalloc(sizeof *self);
@@ -266,6 +284,13 @@ brk_relay_t *brk_relay_new(const struct brk_env *env, struct link_pipe **desk,
         .ask_ms = -1,
     };
     *desk = *journal = NULL;
+    return self;
+}
+
+brk_relay_t *brk_relay_new(const struct brk_env *env, struct link_pipe **desk,
+                           struct link_pipe **journal, struct err *err)
+{
+    brk_relay_t *self = brk_relay_make(env, desk, journal);
     self->actor = brk_actor_new("leat-relay", body, self, err);
     if (self->actor == NULL) {
         free_all(self);

@@ -20,4 +20,15 @@ brk_relay_t *brk_relay_new(const struct brk_env *env, struct link_pipe **desk,
     MUST_USE;
 void brk_relay_destroy(brk_relay_t **p);
 
+/* ---- its parts, for who has the time and the turns himself ---------------- */
+
+brk_relay_t *brk_relay_make(const struct brk_env *env, struct link_pipe **desk,
+                            struct link_pipe **journal) MUST_USE;
+/* Opens the sockets. */
+MUST_USE bool brk_relay_open(brk_relay_t *self, struct err *err);
+/* Takes what has come, does what is due. */
+void brk_relay_turn(brk_relay_t *self, int64_t now_ms);
+/* When the next turn must begin at the latest, if nothing comes. */
+int64_t brk_relay_next_ms(const brk_relay_t *self);
+
 #endif

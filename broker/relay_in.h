@@ -44,6 +44,7 @@ struct relay {
     struct replay *replays; /* that wait for the journal */
     struct relay_owed owed;
     uint64_t cookies;
+    int64_t now_ms; /* when this turn began */
     int64_t ended_ttl_ms;
     int64_t expire_ms; /* when the oldest ended log goes; -1: none */
     int64_t monitor_ms; /* when the socket monitors are emptied next */

@@ -37,26 +37,37 @@ struct call {
 struct brk_vault {
     uint32_t magic;
     const struct brk_env *env;
-    struct brk_actor *actor; /* the maker's */
+    struct brk_actor *actor; /* the maker's; NULL: turns are, too */
     struct brk_actor *self;  /* the thread's: the same one */
     store_t *store;
     link_t *peers;
     bool behind;      /* some answer waits for room */
     bool troubled;    /* the last group failed as a whole */
+    int64_t now_ms;   /* when this turn began */
     int64_t sweep_ms; /* when items that have expired are looked for */
+    int64_t pause_ms; /* before the next try; 0: the store is well */
+    int64_t again_ms; /* when that is */
     size_t n;
     struct call calls[GROUP_CALLS];
     struct store_call store_calls[GROUP_CALLS]; /* the same, for the store */
 };
 
 static void vault_main(struct brk_actor *actor, void *arg);
+static void drop_calls(struct brk_vault *v);
 
-struct brk_vault *brk_vault_new(const struct brk_env *env, struct err *err)
+struct brk_vault *brk_vault_make(const struct brk_env *env)
 {
-    must(env != NULL && err != NULL);
+    must(env != NULL);
     struct brk_vault *v = base_zalloc(sizeof *v);
     v->magic = VAULT_MAGIC;
     v->env = env;
+    return v;
+}
+
+struct brk_vault *brk_vault_new(const struct brk_env *env, struct err *err)
+{
+    must(err != NULL);
+    struct brk_vault *v = brk_vault_make(env);
     v->actor = brk_actor_new("vault", vault_main, v, err);
     if (v->actor == NULL) {
         brk_vault_destroy(&v);
@@ -73,7 +84,9 @@ void brk_vault_destroy(struct brk_vault **p)
     }
     check_magic(v, VAULT_MAGIC);
     brk_actor_destroy(&v->actor);
-    must(v->n == 0);
+    drop_calls(v);
+    link_destroy(&v->peers); /* of a thread: it has done so, */
+    store_destroy(&v->store); /* and so */
     v->magic = 0;
     free(v);
     *p = NULL;
@@ -152,35 +165,26 @@ static void say_trouble(struct brk_vault *v, const struct err *err)
     }
 }
 
-/* Waits, longer each time; false when the vault is asked to stop. */
-static bool pause_for(struct brk_vault *v, int64_t *ms)
+/* False while the database is away: calls wait for it here, longer each
+ * time. */
+static bool run_calls(struct brk_vault *v)
 {
-    zmq_pollitem_t item;
-    brk_actor_item(v->self, &item);
-    (void)zmq_poll(&item, 1, (long)*ms);
-    *ms = min_i64(*ms * 2, PAUSE_MS_MAX);
-    return !brk_actor_asked(v->self);
-}
-
-/* While the database is away, calls wait for it here. */
-static void run_calls(struct brk_vault *v)
-{
-    int64_t pause_ms = PAUSE_MS;
     struct err err = ERR_INIT;
-    for (;;) {
-        store_batch_run(v->store, v->store_calls, v->n, &err);
-        if (err.code == ERR_NONE) {
-            break;
-        }
+    store_batch_run(v->store, v->store_calls, v->n, &err);
+    if (err.code != ERR_NONE) {
         say_trouble(v, &err);
-        if (err.code != ERR_UNAVAILABLE || !pause_for(v, &pause_ms)) {
-            return;
-        }
-    }
-    if (v->troubled) {
+    } else if (v->troubled) {
         log_info("vault.recovered");
+        v->troubled = false;
     }
-    v->troubled = false;
+    if (err.code != ERR_UNAVAILABLE) {
+        v->pause_ms = 0;
+        return true;
+    }
+    v->pause_ms =
+        v->pause_ms == 0 ? PAUSE_MS : min_i64(v->pause_ms * 2, PAUSE_MS_MAX);
+    v->again_ms = v->now_ms + v->pause_ms;
+    return false;
 }
 
 /* ---- answering ------------------------------------------------------------
@@ -210,11 +214,8 @@ static void finish_call(struct brk_vault *v, struct call *c,
     memset(did, 0, sizeof *did);
 }
 
-static void serve(struct brk_vault *v)
+static void finish_calls(struct brk_vault *v, int64_t took_us)
 {
-    int64_t began_us = clock_mono_us();
-    run_calls(v);
-    int64_t took_us = clock_mono_us() - began_us;
     for (size_t i = 0; i < v->n; i++) {
         stat_inc(STAT_VAULT_CALLS);
         stat_observe_us(STAT_VAULT_CALL, took_us);
@@ -223,11 +224,29 @@ static void serve(struct brk_vault *v)
     v->n = 0;
 }
 
+static void serve(struct brk_vault *v)
+{
+    int64_t began_us = clock_mono_us();
+    if (run_calls(v)) {
+        finish_calls(v, clock_mono_us() - began_us);
+    }
+}
+
+static void drop_calls(struct brk_vault *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        leat_drop(v->store_calls[i].result);
+        leat_drop(v->calls[i].body);
+    }
+    v->n = 0;
+}
+
 /* ---- the thread -----------------------------------------------------------
  */
 
-static bool open_all(struct brk_vault *v, struct err *err)
+bool brk_vault_open(struct brk_vault *v, struct err *err)
 {
+    check_magic(v, VAULT_MAGIC);
     const conf_t *c = v->env->conf;
     const struct link_spec spec = {
         .base = v->env->base,
@@ -249,16 +268,36 @@ static void sweep(struct brk_vault *v)
         say_trouble(v, &err);
     }
     stat_add(STAT_ITEMS_EXPIRED, (int64_t)n);
-    v->sweep_ms = clock_mono_ms();
+    v->sweep_ms = v->now_ms;
     if (n == 0) { /* that was all */
         v->sweep_ms += conf_ms(v->env->conf, CONF_ITEM_SWEEP);
     }
 }
 
-static int sleep_ms(const struct brk_vault *v)
+int64_t brk_vault_next_ms(const struct brk_vault *v)
 {
-    int64_t ms = v->sweep_ms - clock_mono_ms();
-    return v->behind ? PUMP_MS : (int)max_i64(min_i64(ms, INT32_MAX), 0);
+    check_magic(v, VAULT_MAGIC);
+    int64_t next = v->behind ? min_i64(v->sweep_ms, v->now_ms + PUMP_MS)
+                             : v->sweep_ms;
+    return v->pause_ms > 0 ? min_i64(next, v->again_ms) : next;
+}
+
+void brk_vault_turn(struct brk_vault *v, int64_t now_ms)
+{
+    check_magic(v, VAULT_MAGIC);
+    must(now_ms >= v->now_ms);
+    v->now_ms = now_ms;
+    (void)link_changes(v->peers);
+    if (v->pause_ms == 0) {
+        collect(v);
+    }
+    if (v->n > 0 && (v->pause_ms == 0 || now_ms >= v->again_ms)) {
+        serve(v);
+    }
+    v->behind = link_pump(v->peers);
+    if (now_ms >= v->sweep_ms) {
+        sweep(v);
+    }
 }
 
 static void loop(struct brk_vault *v)
@@ -267,17 +306,13 @@ static void loop(struct brk_vault *v)
     while (!brk_actor_asked(v->self)) {
         brk_actor_item(v->self, &items[0]);
         link_items(v->peers, &items[1]);
-        (void)zmq_poll(items, 3, sleep_ms(v));
-        (void)link_changes(v->peers);
-        collect(v);
-        if (v->n > 0) {
-            serve(v);
-        }
-        v->behind = link_pump(v->peers);
-        if (clock_mono_ms() >= v->sweep_ms) {
-            sweep(v);
-        }
+        int64_t wait = brk_vault_next_ms(v) - clock_mono_ms();
+        wait = max_i64(min_i64(wait, INT32_MAX), 0);
+        /* While calls wait for the store, nothing else is read. */
+        (void)zmq_poll(items, v->pause_ms > 0 ? 1 : 3, (long)wait);
+        brk_vault_turn(v, clock_mono_ms());
     }
+    finish_calls(v, 0); /* they are told that it is away */
 }
 
 static void vault_main(struct brk_actor *actor, void *arg)
@@ -286,7 +321,7 @@ static void vault_main(struct brk_actor *actor, void *arg)
     check_magic(v, VAULT_MAGIC);
     v->self = actor;
     struct err err = ERR_INIT;
-    if (open_all(v, &err)) {
+    if (brk_vault_open(v, &err)) {
         brk_actor_ready(actor);
         loop(v);
     } else {
