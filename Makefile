@@ -41,8 +41,7 @@ ALL_LDFLAGS = -rdynamic $(SANFLAGS) $(LDFLAGS)
 
 Q := $(if $(V),,@)
 has = $(wildcard $(1))
-LIBS = -lczmq -lzmq -lmsgpackc -lsqlite3 $(if $(call has,common/store/pg.c),-lpq) \
-	-lxxhash -lpthread -ldl -lm
+LIBS = -lczmq -lzmq -lmsgpackc -lsqlite3 -lxxhash -lpthread -ldl -lm
 
 # --- sources and what becomes of them --------------------------------------
 OBJ := $(BUILD)/obj
@@ -108,7 +107,7 @@ $(BUILD)/leat-broker: $(BROKER_O) $(LIBCOMMON)
 	$(call link,$(filter %.a,$^))
 
 $(BUILD)/leat-gateway: $(GATEWAY_O) $(LIBCOMMON)
-	$(call link,$(filter %.a,$^) -lcivetweb -lcurl)
+	$(call link,$(filter %.a,$^) -lcivetweb)
 
 # Whole archives: graphs loaded later may need what the worker itself does not.
 $(BUILD)/leat-worker: $(WORKER_O) $(LIBGRAPH) $(LIBCOMMON)
@@ -128,7 +127,7 @@ $(BUILD)/tests/property: $(PROP_O) $(call without_main,$(CONF_O) $(WORKER_O)) \
 # gateway/handover.c puts in place of libc's recv().
 $(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
 		$(GATEWAY_O) $(WORKER_O) $(CLI_O)) $(LIBGRAPH) $(LIBCOMMON)
-	$(call link,$(filter %.a,$^) $(if $(GATEWAY_O),-lcivetweb -lcurl))
+	$(call link,$(filter %.a,$^) $(if $(GATEWAY_O),-lcivetweb))
 
 # A graph sees the public headers and nothing else.
 $(BUILD)/graphs/%.so: examples/%.c Makefile | deps-build
@@ -148,7 +147,7 @@ $(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(if $(GATEWAY_O),$(BUILD)/libgateway.a) 
 		$(LIBGRAPH) $(LIBCOMMON)
 	@mkdir -p $(@D) && echo "link $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
-		$(filter %.a,$^) -lcivetweb -lcurl $(LIBS)
+		$(filter %.a,$^) -lcivetweb $(LIBS)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/graphs -name '*.d' 2>/dev/null)
 

@@ -7,12 +7,13 @@
  */
 #include "gateway/hook.h"
 
-#include <curl/curl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -20,6 +21,7 @@
 #include "common/log.h"
 #include "common/sha256.h"
 #include "common/stat.h"
+#include "gateway/hook_curl.h"
 #include "gateway/hook_url.h"
 #include "gateway/stores.h"
 
@@ -49,7 +51,9 @@ struct gw_hook {
     char *base;
     pthread_t thread;
     atomic_bool stopping;
-    CURLM *multi;
+    int wake;     /* eventfd: look whether to stop */
+    CURLM *multi; /* NULL until there is something to send */
+    bool unable;  /* it was said that there is no libcurl */
     size_t busy;
     struct sending sendings[SIDE_BY_SIDE];
 };
@@ -95,45 +99,45 @@ static void sign(struct sending *s)
     char line[SHA256_TEXT_SIZE + 64];
     char hex[SHA256_TEXT_SIZE];
     s->headers =
-        curl_slist_append(s->headers, "Content-Type: application/json");
-    s->headers = curl_slist_append(s->headers, "Expect:");
+        curl.slist_append(s->headers, "Content-Type: application/json");
+    s->headers = curl.slist_append(s->headers, "Expect:");
     if (*secret != '\0') {
         const struct sha256_key key = {secret, strlen(secret)};
         struct sha256 mac = sha256_hmac(key, s->body.data, s->body.len);
         (void)snprintf(line, sizeof(line), "X-Leat-Signature: sha256=%s",
                        sha256_print(&mac, hex));
-        s->headers = curl_slist_append(s->headers, line);
+        s->headers = curl.slist_append(s->headers, line);
     }
 }
 
 static void set_up(struct sending *s, const char *url)
 {
     CURL *c = s->curl;
-    (void)curl_easy_setopt(c, CURLOPT_URL, url);
-    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "leat");
-    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-    (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, WHOLE_MS);
-    (void)curl_easy_setopt(c, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, s->body.data);
-    (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
+    (void)curl.easy_setopt(c, CURLOPT_URL, url);
+    (void)curl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl.easy_setopt(c, CURLOPT_PROXY, "");
+    (void)curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl.easy_setopt(c, CURLOPT_USERAGENT, "leat");
+    (void)curl.easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+    (void)curl.easy_setopt(c, CURLOPT_TIMEOUT_MS, WHOLE_MS);
+    (void)curl.easy_setopt(c, CURLOPT_POST, 1L);
+    (void)curl.easy_setopt(c, CURLOPT_POSTFIELDS, s->body.data);
+    (void)curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
                            (curl_off_t)s->body.len);
-    (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, s->headers);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, drop_answer);
-    (void)curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    (void)curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, s);
-    (void)curl_easy_setopt(c, CURLOPT_PRIVATE, s);
+    (void)curl.easy_setopt(c, CURLOPT_HTTPHEADER, s->headers);
+    (void)curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, drop_answer);
+    (void)curl.easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    (void)curl.easy_setopt(c, CURLOPT_OPENSOCKETDATA, s);
+    (void)curl.easy_setopt(c, CURLOPT_PRIVATE, s);
 }
 
 static void free_sending(struct gw_hook *h, struct sending *s)
 {
     if (s->curl != NULL) {
-        (void)curl_multi_remove_handle(h->multi, s->curl);
-        curl_easy_cleanup(s->curl);
+        (void)curl.multi_remove_handle(h->multi, s->curl);
+        curl.easy_cleanup(s->curl);
     }
-    curl_slist_free_all(s->headers);
+    curl.slist_free_all(s->headers);
     buf_fini(&s->body);
     *s = (struct sending){.hook = NULL};
     h->busy--;
@@ -155,11 +159,11 @@ static void begin(struct gw_hook *h, const struct store_hook *row)
                                : asprintf(&url, "%s", row->url);
     must(n >= 0);
     if (ok) {
-        s->curl = curl_easy_init();
+        s->curl = curl.easy_init();
         must(s->curl != NULL);
         sign(s);
         set_up(s, url);
-        (void)curl_multi_add_handle(h->multi, s->curl);
+        (void)curl.multi_add_handle(h->multi, s->curl);
     } else {
         log_error("webhook.too_large", "run=%s", ID_TEXT(&s->run_id));
         free_sending(h, s);
@@ -188,7 +192,7 @@ static void finish(struct gw_hook *h, store_t *store, struct sending *s,
 {
     long status = 0;
     struct err err = ERR_INIT;
-    (void)curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl.easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
     bool told = code == CURLE_OK && status >= 200 && status < 300;
     int64_t again = told ? 0 : again_us(s, code, status);
     if (told) {
@@ -197,7 +201,7 @@ static void finish(struct gw_hook *h, store_t *store, struct sending *s,
         log_warn("webhook.failed", "run=%s tries=%lld status=%ld error=%s%s",
                  ID_TEXT(&s->run_id), (long long)s->tries, status,
                  LOG_Q(s->refused ? "it leads to this host"
-                                  : curl_easy_strerror(code)),
+                                  : curl.easy_strerror(code)),
                  again == 0 ? " given_up=1" : "");
         stat_add(STAT_WEBHOOKS_FAILED, again == 0);
     }
@@ -213,13 +217,42 @@ static void finish_all(struct gw_hook *h, store_t *store)
 {
     int left = 0;
     CURLMsg *m;
-    while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
+    while (h->multi != NULL && (m = curl.multi_info_read(h->multi, &left)) != NULL) {
         struct sending *s = NULL;
         if (m->msg == CURLMSG_DONE) {
             CURLcode code = m->data.result;
-            (void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &s);
+            (void)curl.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &s);
             finish(h, store, s, code);
         }
+    }
+}
+
+/* ---- libcurl ------------------------------------------------------------ */
+
+/* False: nothing can be sent, and is left for a gateway that can. */
+static bool may_send(struct gw_hook *h)
+{
+    struct err err = ERR_INIT;
+    if (h->multi == NULL && gw_hook_curl_load(&err)) {
+        h->multi = curl.multi_init();
+        must(h->multi != NULL);
+    }
+    if (h->multi == NULL && !h->unable) {
+        h->unable = true;
+        log_error("webhooks.unavailable", "error=%s", LOG_Q(err.text));
+    }
+    return h->multi != NULL;
+}
+
+/* Until something moves, it is time to look, or the end. */
+static void wait_for_any(struct gw_hook *h)
+{
+    if (h->multi != NULL) {
+        struct curl_waitfd wake = {.fd = h->wake, .events = CURL_WAIT_POLLIN};
+        (void)curl.multi_poll(h->multi, &wake, 1, LOOK_MS, NULL);
+    } else {
+        struct pollfd wake = {.fd = h->wake, .events = POLLIN};
+        (void)poll(&wake, 1, LOOK_MS);
     }
 }
 
@@ -240,8 +273,11 @@ static void claim(struct gw_hook *h, store_t *store)
     if (c.limit == 0) {
         return;
     }
-    if (!store_hooks_any(store, now, &any, &err) ||
-        (any && !store_hooks_claim(store, &c, &list, &n, &err))) {
+    bool seen = store_hooks_any(store, now, &any, &err);
+    if (seen && (!any || !may_send(h))) {
+        return;
+    }
+    if (!seen || !store_hooks_claim(store, &c, &list, &n, &err)) {
         log_warn("webhooks.waiting", "error=%s", LOG_Q(err.text));
         return;
     }
@@ -273,13 +309,15 @@ static void *hook_main(void *arg)
     int running = 0;
     while (!atomic_load(&h->stopping)) {
         int before = running;
-        (void)curl_multi_perform(h->multi, &running);
+        if (h->multi != NULL) {
+            (void)curl.multi_perform(h->multi, &running);
+        }
         int64_t now = clock_mono_ms();
         if (running < before || now - looked_ms >= LOOK_MS) {
             looked_ms = now;
             look(h);
         }
-        (void)curl_multi_poll(h->multi, NULL, 0, LOOK_MS, NULL);
+        wait_for_any(h);
     }
     return NULL;
 }
@@ -291,9 +329,8 @@ gw_hook_t *gw_hook_start(struct gw_app *app, const char *base)
     h->magic = HOOK_MAGIC;
     h->app = app;
     h->base = base_strdup(base);
-    must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-    h->multi = curl_multi_init();
-    must(h->multi != NULL);
+    h->wake = eventfd(0, EFD_CLOEXEC);
+    must(h->wake >= 0);
     must(pthread_create(&h->thread, NULL, hook_main, h) == 0);
     return h;
 }
@@ -308,15 +345,17 @@ void gw_hook_stop(gw_hook_t **p)
     }
     check_magic(h, HOOK_MAGIC);
     atomic_store(&h->stopping, true);
-    (void)curl_multi_wakeup(h->multi);
+    must(write(h->wake, &(uint64_t){1}, sizeof(uint64_t)) > 0);
     must(pthread_join(h->thread, NULL) == 0);
     for (size_t i = 0; i < SIDE_BY_SIDE; i++) {
         if (h->sendings[i].hook != NULL) {
             free_sending(h, &h->sendings[i]);
         }
     }
-    (void)curl_multi_cleanup(h->multi);
-    curl_global_cleanup();
+    if (h->multi != NULL) {
+        (void)curl.multi_cleanup(h->multi);
+    }
+    (void)close(h->wake);
     free(h->base);
     h->magic = 0;
     free(h);

@@ -6,12 +6,13 @@
 #include "gateway/hook_url.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+
+#include "gateway/hook_curl.h"
 
 static bool is_loopback4(struct in_addr in)
 {
@@ -74,17 +75,20 @@ static bool check_host(const char *url, bool own, const char *path,
                        struct err *err)
 {
     char *host = NULL;
-    CURLU *u = curl_url();
+    if (!gw_hook_curl_load(err)) {
+        return false;
+    }
+    CURLU *u = curl.url();
     must(u != NULL);
-    bool ok = (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-               curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) ||
+    bool ok = (curl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+               curl.url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) ||
               wrong(err, path, "must be an http URL with a host");
     if (ok && !own && is_own_name(host)) {
         ok = wrong(err, path,
                    "must not point to this host (--webhook-loopback)");
     }
-    curl_free(host);
-    curl_url_cleanup(u);
+    curl.free(host);
+    curl.url_cleanup(u);
     return ok;
 }
 

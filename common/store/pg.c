@@ -234,7 +234,7 @@ static void bind_bytes(struct sql_stmt *q, int n, const void *bytes, size_t len,
 
 static void reset(struct sql_stmt *q)
 {
-    PQclear(q->rows);
+    pq.clear(q->rows);
     q->rows = NULL;
     for (int i = 0; i < q->args.n; i++) {
         free(q->own[i]);
@@ -337,7 +337,7 @@ static enum sql_step step(struct sql_stmt *q, struct err *err)
         return SQL_FAILED;
     }
     q->row++;
-    return q->row < PQntuples(q->rows) ? SQL_ROW : SQL_DONE;
+    return q->row < pq.ntuples(q->rows) ? SQL_ROW : SQL_DONE;
 }
 
 static bool run(struct sql_stmt *q, int64_t *changes, struct err *err)
@@ -400,7 +400,7 @@ static uint64_t writes(struct sql_db *db)
 
 static bool is_null(struct sql_stmt *q, int column)
 {
-    return PQgetisnull(q->rows, q->row, column) != 0;
+    return pq.getisnull(q->rows, q->row, column) != 0;
 }
 
 static int64_t get_int(struct sql_stmt *q, int column)
@@ -408,11 +408,11 @@ static int64_t get_int(struct sql_stmt *q, int column)
     if (is_null(q, column)) {
         return 0;
     }
-    const char *at = PQgetvalue(q->rows, q->row, column);
+    const char *at = pq.getvalue(q->rows, q->row, column);
     uint64_t wide = 0;
     uint32_t word = 0;
     uint16_t half = 0;
-    switch (PQftype(q->rows, column)) {
+    switch (pq.ftype(q->rows, column)) {
     case OID_BOOL:
         return *at != 0;
     case OID_INT2:
@@ -422,7 +422,7 @@ static int64_t get_int(struct sql_stmt *q, int column)
         memcpy(&word, at, sizeof word);
         return (int32_t)be32toh(word);
     default: /* the schema has no other numbers */
-        must(PQgetlength(q->rows, q->row, column) == (int)sizeof wide);
+        must(pq.getlength(q->rows, q->row, column) == (int)sizeof wide);
         memcpy(&wide, at, sizeof wide);
         return (int64_t)be64toh(wide);
     }
@@ -430,13 +430,13 @@ static int64_t get_int(struct sql_stmt *q, int column)
 
 static const char *get_text(struct sql_stmt *q, int column)
 {
-    return is_null(q, column) ? NULL : PQgetvalue(q->rows, q->row, column);
+    return is_null(q, column) ? NULL : pq.getvalue(q->rows, q->row, column);
 }
 
 static const void *get_bytes(struct sql_stmt *q, int column, size_t *len)
 {
-    *len = (size_t)PQgetlength(q->rows, q->row, column);
-    return PQgetvalue(q->rows, q->row, column);
+    *len = (size_t)pq.getlength(q->rows, q->row, column);
+    return pq.getvalue(q->rows, q->row, column);
 }
 
 /* ---- transactions ---------------------------------------------------------

@@ -118,7 +118,7 @@ static void lose(struct pg_conn *c)
 {
     char text[256];
     struct err err = ERR_INIT;
-    first_line(text, sizeof text, PQerrorMessage(c->pg));
+    first_line(text, sizeof text, pq.errorMessage(c->pg));
     (void)err_set(&err, ERR_UNAVAILABLE, "postgresql: %s",
                   text[0] == '\0' ? "the connection is lost" : text);
     note(c, &err);
@@ -134,7 +134,7 @@ static void lose(struct pg_conn *c)
 static void note_failure(struct pg_conn *c, const struct sent *s,
                          const PGresult *r)
 {
-    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *state = pq.resultErrorField(r, PG_DIAG_SQLSTATE);
     if (state == NULL) {
         lose(c);
         return;
@@ -146,7 +146,7 @@ static void note_failure(struct pg_conn *c, const struct sent *s,
     char text[256];
     struct err err = ERR_INIT;
     first_line(text, sizeof text,
-               PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
+               pq.resultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
     (void)err_set(&err, code_of(state), "postgresql: %s (%s)", text, state);
     note(c, &err);
 }
@@ -176,7 +176,7 @@ static PGconn *connect_to(const char *url)
                                  NULL};
     const char *const values[] = {"UTF8", "leat",  "3", "2", "1",
                                   "3",    "10000", url, NULL};
-    return PQconnectdbParams(words, values, 1);
+    return pq.connectdbParams(words, values, 1);
 }
 
 /* A client that stands still in a transaction must not hold its locks. */
@@ -198,11 +198,11 @@ static bool set_up(struct pg_conn *c, const struct sql_conf *conf,
                                  "SELECT set_config('application_name',"
                                  " 'leat-broker ' || current_schema(), false)"
                                : "");
-    PGresult *r = PQexec(c->pg, text);
-    ExecStatusType got = PQresultStatus(r);
-    PQclear(r);
+    PGresult *r = pq.exec(c->pg, text);
+    ExecStatusType got = pq.resultStatus(r);
+    pq.clear(r);
     if (got != PGRES_COMMAND_OK && got != PGRES_TUPLES_OK) {
-        first_line(text, sizeof text, PQerrorMessage(c->pg));
+        first_line(text, sizeof text, pq.errorMessage(c->pg));
         return err_set(err, ERR_UNAVAILABLE, "postgresql: %s", text);
     }
     return true;
@@ -216,10 +216,10 @@ static bool is_current(struct pg_conn *c, uint32_t epoch, struct err *err)
     }
     char want[16];
     (void)snprintf(want, sizeof want, "%u", epoch);
-    PGresult *r = PQexec(c->pg, "SELECT value FROM meta WHERE name = 'epoch'");
-    bool read = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1;
-    bool same = read && strcmp(PQgetvalue(r, 0, 0), want) == 0;
-    PQclear(r);
+    PGresult *r = pq.exec(c->pg, "SELECT value FROM meta WHERE name = 'epoch'");
+    bool read = pq.resultStatus(r) == PGRES_TUPLES_OK && pq.ntuples(r) == 1;
+    bool same = read && strcmp(pq.getvalue(r, 0, 0), want) == 0;
+    pq.clear(r);
     if (!read) {
         return err_set(err, ERR_UNAVAILABLE, "postgresql: no epoch");
     }
@@ -228,15 +228,18 @@ static bool is_current(struct pg_conn *c, uint32_t epoch, struct err *err)
 
 struct pg_conn *store_pg_conn_open(const struct sql_conf *conf, struct err *err)
 {
+    if (!store_pg_lib_load(err)) {
+        return NULL;
+    }
     struct pg_conn *c = base_zalloc(sizeof *c);
     c->magic = PG_CONN_MAGIC;
     c->pg = connect_to(conf->url);
     must(c->pg != NULL);
-    (void)PQsetNoticeProcessor(c->pg, on_notice, NULL);
-    bool ok = PQstatus(c->pg) == CONNECTION_OK;
+    (void)pq.setNoticeProcessor(c->pg, on_notice, NULL);
+    bool ok = pq.status(c->pg) == CONNECTION_OK;
     if (!ok) {
         char text[256];
-        first_line(text, sizeof text, PQerrorMessage(c->pg));
+        first_line(text, sizeof text, pq.errorMessage(c->pg));
         (void)err_set(err, ERR_UNAVAILABLE, "postgresql: %s", text);
     }
     ok = ok && set_up(c, conf, err) && is_current(c, conf->epoch, err);
@@ -244,7 +247,7 @@ struct pg_conn *store_pg_conn_open(const struct sql_conf *conf, struct err *err)
         store_pg_conn_close(&c);
         return NULL;
     }
-    int entered = PQenterPipelineMode(c->pg);
+    int entered = pq.enterPipelineMode(c->pg);
     must(entered == 1);
     stat_inc(STAT_STORE_CONNECTS);
     return c;
@@ -269,7 +272,7 @@ void store_pg_conn_close(struct pg_conn **p)
     for (size_t i = 0; i < c->prepared_count; i++) {
         prepared_free(c->prepared[i]);
     }
-    PQfinish(c->pg);
+    pq.finish(c->pg);
     free(c->sent);
     c->magic = 0;
     free(c);
@@ -296,7 +299,7 @@ static struct sent *push(struct pg_conn *c, enum sent_kind kind)
 
 static bool ask_sync(struct pg_conn *c)
 {
-    if (!c->lost && PQpipelineSync(c->pg) != 1) {
+    if (!c->lost && pq.pipelineSync(c->pg) != 1) {
         lose(c);
     }
     if (!c->lost) {
@@ -308,7 +311,7 @@ static bool ask_sync(struct pg_conn *c)
 /* Gives the result to whom it belongs; true: it has been kept. */
 static bool deliver(struct pg_conn *c, const struct sent *s, PGresult *r)
 {
-    ExecStatusType got = PQresultStatus(r);
+    ExecStatusType got = pq.resultStatus(r);
     bool done = got == PGRES_COMMAND_OK || got == PGRES_TUPLES_OK;
     if (s->kind == SENT_PREPARE) {
         s->prepared->state = done ? READY : UNPREPARED;
@@ -321,7 +324,7 @@ static bool deliver(struct pg_conn *c, const struct sent *s, PGresult *r)
         return false;
     }
     if (s->kind == SENT_STATEMENT) {
-        c->last_changes = strtoll(PQcmdTuples(r), NULL, 10);
+        c->last_changes = strtoll(pq.cmdTuples(r), NULL, 10);
         if (s->changes != NULL) {
             *s->changes = c->last_changes;
         }
@@ -334,28 +337,28 @@ static bool deliver(struct pg_conn *c, const struct sent *s, PGresult *r)
 
 static void take_answer(struct pg_conn *c)
 {
-    PGresult *r = PQgetResult(c->pg);
+    PGresult *r = pq.getResult(c->pg);
     if (r == NULL || c->first == c->end) {
-        PQclear(r);
+        pq.clear(r);
         lose(c);
         return;
     }
     struct sent s = c->sent[c->first];
-    if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+    if (pq.resultStatus(r) == PGRES_PIPELINE_SYNC) {
         must(s.kind == SENT_SYNC);
-        PQclear(r);
+        pq.clear(r);
         c->first++;
         return;
     }
     c->first++;
     if (!deliver(c, &s, r)) {
-        PQclear(r);
+        pq.clear(r);
     }
     free(s.unless);
-    while (!c->lost && (r = PQgetResult(c->pg)) != NULL) {
-        PQclear(r);
+    while (!c->lost && (r = pq.getResult(c->pg)) != NULL) {
+        pq.clear(r);
     }
-    if (PQstatus(c->pg) != CONNECTION_OK) {
+    if (pq.status(c->pg) != CONNECTION_OK) {
         lose(c);
     }
 }
@@ -393,10 +396,10 @@ bool store_pg_conn_healthy(struct pg_conn *c)
 {
     check_magic(c, PG_CONN_MAGIC);
     take_answers(c);
-    struct pollfd fd = {.fd = c->lost ? -1 : PQsocket(c->pg), .events = POLLIN};
+    struct pollfd fd = {.fd = c->lost ? -1 : pq.socket(c->pg), .events = POLLIN};
     /* Nothing is due: what there is to read is the end, or a notice. */
     while (!c->lost && poll(&fd, 1, 0) > 0) {
-        if (PQconsumeInput(c->pg) != 1 || PQstatus(c->pg) != CONNECTION_OK) {
+        if (pq.consumeInput(c->pg) != 1 || pq.status(c->pg) != CONNECTION_OK) {
             lose(c);
         }
     }
@@ -457,7 +460,7 @@ static bool send_prepare(struct pg_conn *c, struct prepared *p,
         set_type(&types[i], text->types[i]);
     }
     char *guarded = text->guard ? guard_text(text->sql) : NULL;
-    int sent = PQsendPrepare(c->pg, p->name, text->guard ? guarded : text->sql,
+    int sent = pq.sendPrepare(c->pg, p->name, text->guard ? guarded : text->sql,
                              n, types);
     free(guarded);
     if (sent != 1) {
@@ -489,7 +492,7 @@ static struct prepared **make_room(struct pg_conn *c)
     char text[48];
     (void)snprintf(text, sizeof text, "DEALLOCATE %s", (*oldest)->name);
     if ((*oldest)->state == READY) {
-        if (PQsendQueryParams(c->pg, text, 0, NULL, NULL, NULL, NULL, 0) != 1) {
+        if (pq.sendQueryParams(c->pg, text, 0, NULL, NULL, NULL, NULL, 0) != 1) {
             lose(c);
             return NULL;
         }
@@ -527,7 +530,7 @@ static bool send_statement(struct pg_conn *c, const struct prepared *p,
                            const struct pg_args *args,
                            const struct pg_want *want)
 {
-    if (PQsendQueryPrepared(c->pg, p->name, args->n, args->values,
+    if (pq.sendQueryPrepared(c->pg, p->name, args->n, args->values,
                             args->lengths, args->formats, 1) != 1) {
         lose(c);
         return false;
@@ -568,18 +571,18 @@ bool store_pg_conn_script(struct pg_conn *c, const char *text, struct err *err)
     if (!store_pg_conn_sync(c, err)) {
         return false;
     }
-    int left = PQexitPipelineMode(c->pg);
+    int left = pq.exitPipelineMode(c->pg);
     must(left == 1);
-    PGresult *r = PQexec(c->pg, text);
-    bool done = PQresultStatus(r) == PGRES_COMMAND_OK;
+    PGresult *r = pq.exec(c->pg, text);
+    bool done = pq.resultStatus(r) == PGRES_COMMAND_OK;
     if (!done) {
         const struct sent none = {.kind = SENT_STATEMENT};
         note_failure(c, &none, r);
         *err = c->error;
     }
-    PQclear(r);
+    pq.clear(r);
     if (!c->lost) {
-        int entered = PQenterPipelineMode(c->pg);
+        int entered = pq.enterPipelineMode(c->pg);
         must(entered == 1);
         err_clear(&c->error);
     }

@@ -8,7 +8,7 @@
 #ifndef COMMON_STORE_PG_CONN_H
 #define COMMON_STORE_PG_CONN_H
 
-#include <libpq-fe.h>
+#include "common/store/pg_lib.h"
 
 #include "common/store/sql.h"
 
