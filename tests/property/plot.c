@@ -132,10 +132,9 @@ static leat_value *some_options(struct trial *t, leat_value *spec)
         spec = with(spec, "limit",
                     leat_new_int(1 + (int64_t)dice_below(&t->dice, 5)));
     }
-    /* With exit nothing is stored but at the end, in several writes: there
-     * the places of a task's writes follow the library, which moves them. */
-    if (dice_chance(&t->dice, 15)) {
-        spec = with(spec, "durability", leat_new_string("sync"));
+    if (dice_chance(&t->dice, 30)) {
+        const char *name = dice_chance(&t->dice, 70) ? "exit" : "sync";
+        spec = with(spec, "durability", leat_new_string(name));
     }
     return spec;
 }

@@ -291,12 +291,10 @@ TEST(interrupt_at_exit_is_stored_before_it_is_shown)
     r.req.subgraphs = true;
     r.saver_log = true;
     rig_run(&r, "{\"log\":[1]}");
-    EXPECT_STR(rig_log(&r), "sub put 0\nsub writes 1\nflush\n"
+    EXPECT_STR(rig_log(&r), "sub put 0\nsub writes 2\nflush\n"
                             "sub updates ! ?\"ask\"\n"
-                            "sub writes 1\nflush\n"
-                            "put 0\nwrites 1\nflush\n"
-                            "updates ! ?\"ask\"\n"
-                            "writes 1\nflush\n");
+                            "put 0\nwrites 2\nflush\n"
+                            "updates ! ?\"ask\"\n");
     rig_command(&r, "{\"resume\":2}");
     EXPECT_EQ(r.result.status, GRAPH_DONE);
     EXPECT_STR(rig_output(&r), "{\"log\":[1,1,2,\"end\"]}");

@@ -10,7 +10,10 @@
  *    "failed"?: this run's own attempt at the task failed,
  *    "named"?, "answer"?: among the task's answers is that of this run's
  *     command, given to the task by its id, or for any task,
- *    "writes"?: of the NULL task: all it wrote, [[channel, value]...],
+ *    "command"?: of the NULL task: the run's command is among what it wrote,
+ *    "kept"?: all of the task was stored at the run's exit,
+ *    "writes"?: what the task wrote, [[channel, value]...], where the store
+ *     has it otherwise,
  *    "by"?: of the NULL task: the namespace of who took its answer}.
  */
 #include "common/value.h"
@@ -62,13 +65,17 @@ static bool has_name(const struct run *r)
 }
 
 /* What this run, in any of its attempts, has marked the task with. */
+static leat_view mark_among(const struct run *r, const struct pendings *p,
+                            const char *task_id)
+{
+    leat_view mark = leat_view_of(graph_pendings_get(p, task_id, WRITE_TAKEN));
+    bool own = has_name(r) && leat_is(leat_get(mark, "run"), r->req->run_id);
+    return own ? mark : (leat_view){0};
+}
+
 static leat_view mark_of(const struct loop *l, const char *task_id)
 {
-    leat_view mark = leat_view_of(
-        graph_pendings_get(&l->pending, task_id, WRITE_TAKEN));
-    bool own = has_name(l->run) &&
-               leat_is(leat_get(mark, "run"), l->run->req->run_id);
-    return own ? mark : (leat_view){0};
+    return mark_among(l->run, &l->pending, task_id);
 }
 
 /* The same, of an attempt before this one. */
@@ -85,6 +92,14 @@ static bool is_marked(leat_view mark)
 static bool has_flag(leat_view mark, const char *name)
 {
     return leat_bool(leat_get(mark, name), false);
+}
+
+/* Adds to a mark; takes both. */
+static leat_value *with(leat_value *mark, const char *key, leat_value *item)
+{
+    leat_value *more = leat_with(leat_view_of(mark), key, item);
+    leat_drop(mark);
+    return more;
 }
 
 static void write_flag(leat_writer *w, const char *name, bool set)
@@ -140,18 +155,34 @@ void graph_again_command(const struct loop *l, struct writes *to)
     if (!has_name(l->run)) {
         return;
     }
-    leat_value *mark = leat_pack("{s:s}", "run", l->run->req->run_id);
+    leat_value *mark = leat_pack("{s:s, s:b}", "run", l->run->req->run_id,
+                                 "command", 1);
     if (moves(l)) {
         struct writes all = {0};
         graph_pendings_to_writes(&l->pending, GRAPH_NULL_TASK, &all);
         graph_writes_append(&all, to);
-        leat_value *more = leat_with(leat_view_of(mark), "writes",
-                                     graph_save_listed(l, &all));
-        leat_drop(mark);
-        mark = more;
+        mark = with(mark, "writes", graph_save_listed(l->graph, &all));
         graph_writes_fini(&all);
     }
     graph_writes_add(to, WRITE_TAKEN, mark);
+}
+
+leat_value *graph_again_kept(const struct run *r, const struct pendings *p,
+                             const char *task_id, leat_value *writes,
+                             bool whole)
+{
+    leat_view given = mark_among(r, p, task_id);
+    if (!has_name(r)) {
+        leat_drop(writes);
+        return NULL;
+    }
+    leat_value *mark = is_marked(given)
+                           ? leat_value_of(given)
+                           : leat_pack("{s:s}", "run", r->req->run_id);
+    if (whole) {
+        mark = with(mark, "kept", leat_new_bool(true));
+    }
+    return writes != NULL ? with(mark, "writes", writes) : mark;
 }
 
 /* Who took an answer, by a name that a later attempt finds again: graphs in
@@ -189,10 +220,7 @@ leat_value *graph_again_answer(struct work *w, const struct loop *from)
     leat_value *mark = is_marked(given)
                            ? leat_value_of(given)
                            : leat_pack("{s:s}", "run", from->run->req->run_id);
-    leat_value *more = leat_with(leat_view_of(mark), "by",
-                                 leat_new_string(lasting_name(w)));
-    leat_drop(mark);
-    return more;
+    return with(mark, "by", leat_new_string(lasting_name(w)));
 }
 
 /* ---- what is found ------------------------------------------------------ */
@@ -253,7 +281,7 @@ bool graph_again_taken(const struct loop *l, const char *task_id)
 
 bool graph_again_commanded(const struct loop *l)
 {
-    return is_marked(earlier_mark(l, GRAPH_NULL_TASK));
+    return has_flag(earlier_mark(l, GRAPH_NULL_TASK), "command");
 }
 
 bool graph_again_failed(const struct loop *l, const char *task_id)
@@ -261,33 +289,9 @@ bool graph_again_failed(const struct loop *l, const char *task_id)
     return has_flag(earlier_mark(l, task_id), "failed");
 }
 
-/* What the NULL task had written, where the store has it otherwise. */
-static void restore_writes(struct loop *l, leat_view listed)
-{
-    leat_value *mark = leat_hold(
-        graph_pendings_get(&l->pending, GRAPH_NULL_TASK, WRITE_TAKEN));
-    graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, PENDING_ANY);
-    for (leat_iter it = leat_iter_of(listed); leat_next(&it);) {
-        leat_text name = leat_string(leat_at(it.item, 0));
-        leat_value *value = leat_value_of(leat_at(it.item, 1));
-        int channel = name.ptr == NULL
-                          ? WRITE_UNKNOWN
-                          : graph_channel_number(l->graph, name.ptr, name.len);
-        graph_pendings_add(&l->pending, GRAPH_NULL_TASK, channel, value);
-        leat_drop(value);
-    }
-    graph_pendings_add(&l->pending, GRAPH_NULL_TASK, WRITE_TAKEN, mark);
-    leat_drop(mark);
-}
-
 void graph_again_command_taken(struct loop *l, const struct writes *given)
 {
-    leat_view listed =
-        leat_get(earlier_mark(l, GRAPH_NULL_TASK), "writes");
     graph_run_lock(l->run);
-    if (leat_type_of(listed) == LEAT_LIST) {
-        restore_writes(l, listed);
-    }
     graph_pendings_drop(&l->pending, GRAPH_NULL_TASK, WRITE_RESUME);
     for (size_t i = 0; i < given->count; i++) {
         if (given->at[i].channel == WRITE_RESUME) {
@@ -296,6 +300,46 @@ void graph_again_command_taken(struct loop *l, const struct writes *given)
         }
     }
     graph_run_unlock(l->run);
+}
+
+static void add_listed(struct loop *l, struct pendings *to,
+                       const char *task_id, leat_view listed)
+{
+    for (leat_iter it = leat_iter_of(listed); leat_next(&it);) {
+        leat_text name = leat_string(leat_at(it.item, 0));
+        leat_value *value = leat_value_of(leat_at(it.item, 1));
+        int channel = name.ptr == NULL
+                          ? WRITE_UNKNOWN
+                          : graph_channel_number(l->graph, name.ptr, name.len);
+        graph_pendings_add(to, task_id, channel, value);
+        leat_drop(value);
+    }
+}
+
+/* What the tasks had written, where the store has it otherwise. */
+static void restore_writes(struct loop *l)
+{
+    struct pendings had = {0};
+    for (size_t i = 0; i < l->pending.count; i++) {
+        const struct pending *p = &l->pending.at[i];
+        leat_view mark = earlier_mark(l, p->task_id);
+        leat_view listed = leat_get(mark, "writes");
+        bool is_list = leat_type_of(listed) == LEAT_LIST;
+        size_t before = had.count;
+        if (!is_list || graph_write_is_special(p->write.channel)) {
+            graph_pendings_add(&had, p->task_id, p->write.channel,
+                               p->write.value);
+        }
+        if (is_list && p->write.channel == WRITE_TAKEN) {
+            add_listed(l, &had, p->task_id, listed);
+        }
+        for (size_t j = before; j < had.count; j++) {
+            had.at[j].loaded = true;
+            had.at[j].kept = has_flag(mark, "kept");
+        }
+    }
+    graph_pendings_fini(&l->pending);
+    l->pending = had;
 }
 
 /* The answer for any task is one task's, or was: then it is nobody else's. */
@@ -330,6 +374,9 @@ static void take_updated(struct loop *l, bool known)
 
 void graph_again_take(struct loop *l, const struct graph_saved *saved)
 {
+    if (l->run->req->attempt > 1) {
+        restore_writes(l);
+    }
     take_marks(l);
     leat_view note = leat_get(leat_view_of(saved->cp.view), "run");
     if (graph_again_own(l, saved) &&

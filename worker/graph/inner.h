@@ -220,7 +220,7 @@ MUST_USE bool graph_save_writes(struct loop *l, const char *task_id,
 MUST_USE bool graph_save_mark(struct loop *l, const char *task_id,
                               leat_value *mark, struct fault *f);
 /* The ordinary ones as they are stored: [[channel, value]...]. */
-leat_value *graph_save_listed(const struct loop *l, const struct writes *w);
+leat_value *graph_save_listed(const struct graph *g, const struct writes *w);
 /* Durability exit: the one checkpoint and what is pending on it; durable. */
 MUST_USE bool graph_save_exit(struct loop *l, struct fault *f);
 /* A question is durable before anybody can answer it. Any thread. */
@@ -243,6 +243,12 @@ bool graph_again_may_take(const struct work *w);
 /* Notes that it has, from that loop; the loop's NULL task is to be marked
  * with what is returned (one reference; or NULL). */
 leat_value *graph_again_answer(struct work *w, const struct loop *from);
+/* What a task among those pending is to be marked with at the run's exit:
+ * `writes` (taken; or NULL) if the store has them otherwise, `whole` if all of
+ * the task is there. One reference, or NULL. */
+leat_value *graph_again_kept(const struct run *r, const struct pendings *p,
+                             const char *task_id, leat_value *writes,
+                             bool whole);
 /* Notes that the loop loads its namespace. */
 void graph_again_visit(struct loop *l);
 /* Did an earlier attempt of this run make the checkpoint? */
@@ -260,8 +266,8 @@ bool graph_again_commanded(const struct loop *l);
 bool graph_again_taken(const struct loop *l, const char *task_id);
 /* Did the task fail in an earlier attempt of this run? */
 bool graph_again_failed(const struct loop *l, const char *task_id);
-/* This run's command was stored by an earlier attempt: its answer counts, and
- * all else is pending as it was then. Takes run->lock. */
+/* This run's command was stored by an earlier attempt: all but its answer is
+ * pending. Takes run->lock. */
 void graph_again_command_taken(struct loop *l, const struct writes *given);
 /* Reads the note of what was loaded. */
 void graph_again_take(struct loop *l, const struct graph_saved *saved);

@@ -15,6 +15,7 @@ void graph_pendings_load(struct pendings *p, const struct graph *g,
         const struct graph_write *w = &saved->writes[i];
         int channel = graph_channel_number(g, w->channel, strlen(w->channel));
         graph_pendings_add(p, w->task_id, channel, w->value);
+        p->at[p->count - 1].loaded = true;
     }
 }
 
@@ -29,6 +30,7 @@ void graph_pendings_add(struct pendings *p, const char *task_id, int channel,
     base_copy(item->task_id, sizeof item->task_id, task_id);
     item->write.channel = channel;
     item->write.value = leat_hold(value);
+    item->loaded = item->kept = false;
 }
 
 static bool matches(const struct pending *p, const char *task_id, int channel)

@@ -14,6 +14,8 @@
 struct pending {
     char task_id[37];
     struct write write;
+    bool loaded; /* with the checkpoint */
+    bool kept;   /* this run has stored it, at its exit (save.c) */
 };
 
 struct pendings {

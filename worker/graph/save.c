@@ -67,18 +67,6 @@ bool graph_save_flush(struct loop *l)
     return saver_failed(l, &err);
 }
 
-bool graph_save_question(struct loop *l, struct fault *f)
-{
-    struct err err = ERR_INIT;
-    if (l->saver == NULL) {
-        return true;
-    }
-    if (l->at_exit) {
-        return graph_save_exit(l, f);
-    }
-    return flush(l, &err) || graph_fault_err(f, &err);
-}
-
 /* ---- checkpoints -------------------------------------------------------- */
 
 /* Stores the loop's checkpoint as it is now. */
@@ -226,10 +214,10 @@ static bool put_writes(struct loop *l, const char *task_id,
     return fine;
 }
 
-leat_value *graph_save_listed(const struct loop *l, const struct writes *w)
+leat_value *graph_save_listed(const struct graph *g, const struct writes *w)
 {
     struct graph_write *stored = base_zalloc((w->count + 1) * sizeof *stored);
-    size_t n = stored_writes(l->graph, GRAPH_NULL_TASK, w, stored);
+    size_t n = stored_writes(g, GRAPH_NULL_TASK, w, stored);
     leat_writer *list = leat_writer_new();
     leat_write_list(list);
     for (size_t i = 0; i < n; i++) {
@@ -306,23 +294,45 @@ bool graph_save_mark(struct loop *l, const char *task_id, leat_value *mark,
 
 /* ---- at the end --------------------------------------------------------- */
 
-/* A task's writes among those that are pending. */
-static struct writes writes_among(const struct pendings *p, size_t from)
+static bool is_of(const struct pending *p, const char *task_id)
 {
-    struct writes w = {0};
+    return strcmp(p->task_id, task_id) == 0;
+}
+
+/* A task among those that are pending, as it is given to the store. */
+struct exiting {
+    const char *task_id;
+    struct writes writes;   /* but for marks */
+    bool all_kept, any_kept;
+    bool moves;             /* ordinary ones that are stored already may be
+                               put into other places */
+};
+
+static struct exiting exiting_of(const struct pendings *p, size_t from)
+{
+    struct exiting e = {.task_id = p->at[from].task_id, .all_kept = true};
     for (size_t i = from; i < p->count; i++) {
-        if (strcmp(p->at[i].task_id, p->at[from].task_id) == 0) {
-            graph_writes_add(&w, p->at[i].write.channel,
-                             leat_hold(p->at[i].write.value));
+        const struct pending *it = &p->at[i];
+        if (!is_of(it, e.task_id)) {
+            continue;
+        }
+        e.all_kept = e.all_kept && it->kept;
+        e.any_kept = e.any_kept || it->kept;
+        if (it->write.channel != WRITE_TAKEN) {
+            e.moves = e.moves ||
+                      (it->loaded &&
+                       !graph_write_is_special(it->write.channel));
+            graph_writes_add(&e.writes, it->write.channel,
+                             leat_hold(it->write.value));
         }
     }
-    return w;
+    return e;
 }
 
 static bool is_first_of_task(const struct pendings *p, size_t at)
 {
     for (size_t i = 0; i < at; i++) {
-        if (strcmp(p->at[i].task_id, p->at[at].task_id) == 0) {
+        if (is_of(&p->at[i], p->at[at].task_id)) {
             return false;
         }
     }
@@ -338,27 +348,95 @@ static struct pendings copy_pending(struct loop *l)
         const struct pending *from = &l->pending.at[i];
         graph_pendings_add(&p, from->task_id, from->write.channel,
                            from->write.value);
+        p.at[i].loaded = from->loaded;
+        p.at[i].kept = from->kept;
     }
     graph_run_unlock(l->run);
     return p;
 }
 
-static bool put_pending(struct loop *l, struct err *err)
+/* What an earlier attempt has stored is not put into other places again. */
+static void leave_kept(const struct pendings *p, struct exiting *e)
+{
+    graph_writes_clear(&e->writes);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct pending *it = &p->at[i];
+        if (is_of(it, e->task_id) && !it->kept &&
+            it->write.channel != WRITE_TAKEN) {
+            graph_writes_add(&e->writes, it->write.channel,
+                             leat_hold(it->write.value));
+        }
+    }
+}
+
+/* The task is stored as it was in `p`: if it still is so, no more is needed. */
+static void note_kept(struct loop *l, const struct pendings *p,
+                      const char *task_id)
+{
+    graph_run_lock(l->run);
+    for (size_t i = 0; i < p->count; i++) {
+        for (size_t j = 0; is_of(&p->at[i], task_id) && j < l->pending.count;
+             j++) {
+            struct pending *it = &l->pending.at[j];
+            it->kept = it->kept ||
+                       (is_of(it, task_id) &&
+                        it->write.channel == p->at[i].write.channel &&
+                        it->write.value == p->at[i].write.value);
+        }
+    }
+    graph_run_unlock(l->run);
+}
+
+/* `asks`: the run goes on. Then only the mark of the NULL task is stored: one
+ * of its tasks may still take an answer from it, and what it wrote gets its
+ * places when the run ends. */
+static bool put_exiting(struct loop *l, const struct pendings *p,
+                        struct exiting *e, bool asks, struct err *err)
+{
+    bool early = asks && strcmp(e->task_id, GRAPH_NULL_TASK) == 0;
+    bool again = e->any_kept;
+    leat_value *listed = early || (e->moves && !again)
+                             ? graph_save_listed(l->graph, &e->writes)
+                             : NULL;
+    if (early) {
+        graph_writes_clear(&e->writes);
+    } else if (again) {
+        leave_kept(p, e);
+    }
+    leat_value *mark =
+        graph_again_kept(l->run, p, e->task_id, listed, !early);
+    if (mark != NULL) {
+        graph_writes_add(&e->writes, WRITE_TAKEN, mark);
+    }
+    bool fine = put_writes(l, e->task_id, &e->writes, err);
+    if (fine && !early) {
+        note_kept(l, p, e->task_id);
+    }
+    return fine;
+}
+
+/* The NULL task comes first: whether a command was taken decides how what the
+ * other tasks left is read. */
+static bool put_pending(struct loop *l, bool asks, struct err *err)
 {
     struct pendings p = copy_pending(l);
     bool fine = true;
-    for (size_t i = 0; fine && i < p.count; i++) {
-        if (is_first_of_task(&p, i)) {
-            struct writes w = writes_among(&p, i);
-            fine = put_writes(l, p.at[i].task_id, &w, err);
-            graph_writes_fini(&w);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; fine && i < p.count; i++) {
+            bool null = is_of(&p.at[i], GRAPH_NULL_TASK);
+            if (null != (pass == 0) || !is_first_of_task(&p, i)) {
+                continue;
+            }
+            struct exiting e = exiting_of(&p, i);
+            fine = e.all_kept || put_exiting(l, &p, &e, asks, err);
+            graph_writes_fini(&e.writes);
         }
     }
     graph_pendings_fini(&p);
     return fine;
 }
 
-bool graph_save_exit(struct loop *l, struct fault *f)
+static bool save_exit(struct loop *l, bool asks, struct fault *f)
 {
     struct err err = ERR_INIT;
     if (l->saver == NULL || l->cp.step < -1) {
@@ -367,11 +445,28 @@ bool graph_save_exit(struct loop *l, struct fault *f)
     /* Several tasks may ask something at the same time. */
     pthread_mutex_lock(&l->run->exit_lock);
     graph_save_plan(l);
-    bool fine = (is_stored(l) || put(l, &err)) && put_pending(l, &err) &&
-                flush(l, &err);
+    bool fine = (is_stored(l) || put(l, &err)) &&
+                put_pending(l, asks, &err) && flush(l, &err);
     l->unflushed = l->unflushed && !fine;
     pthread_mutex_unlock(&l->run->exit_lock);
     return fine || graph_fault_err(f, &err);
+}
+
+bool graph_save_exit(struct loop *l, struct fault *f)
+{
+    return save_exit(l, false, f);
+}
+
+bool graph_save_question(struct loop *l, struct fault *f)
+{
+    struct err err = ERR_INIT;
+    if (l->saver == NULL) {
+        return true;
+    }
+    if (l->at_exit) {
+        return save_exit(l, true, f);
+    }
+    return flush(l, &err) || graph_fault_err(f, &err);
 }
 
 /* The tasks of the checkpoint as readers see them, with what they wrote;
