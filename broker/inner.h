@@ -141,6 +141,7 @@ struct brk_log {
     uint16_t attempt;
     bool ended;
     bool failed;
+    bool fresh; /* APPEND: the log begins with it, nothing of it is stored */
     uint32_t count;
     uint64_t first;
     uint64_t last;

@@ -51,6 +51,7 @@ void brk_intake_take(struct relay *r, struct ring_log *log,
         struct brk_log *m =
             brk_log_new(BRK_LOG_APPEND, &log->run, &log->thread);
         m->first = log->next;
+        m->fresh = log->next == 1 && !log->asked;
         m->count = count;
         m->attempt = log->attempt;
         m->ms = log->ms;

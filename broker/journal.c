@@ -178,7 +178,7 @@ static bool end_log(struct brk_journal *j, struct journal_log *log,
 
 static bool write_all(struct brk_journal *j, struct err *err)
 {
-    if (!store_begin(j->store, err)) {
+    if (!store_begin_fast(j->store, err)) {
         return false;
     }
     if (!write_parts(j, err)) {
@@ -316,6 +316,7 @@ static void on_append(struct brk_journal *j, const struct brk_log *m)
     if (log->forgotten) {
         return;
     }
+    log->known = log->known || m->fresh;
     bool known = look_up(j, log);
     if (!brk_journal_log_append(&j->logs, log, m)) {
         log_error("journal.malformed", "run=%s first=%llu count=%u",

@@ -22,6 +22,7 @@
 #define GROUP_BATCHES 256 /* batches in one transaction */
 #define GROUP_OPS 4096    /* operations in one transaction, about */
 #define START_WITHIN 256  /* operations behind an insert */
+#define EXPECTED_MAX 256  /* threads that are read ahead */
 #define PAUSE_MS 50       /* between tries while the store does not answer */
 #define PAUSE_MS_MAX 1000
 #define TRIES 20 /* of what the store refuses without a reason */
@@ -230,9 +231,27 @@ static struct brk_op *start_of(const struct brk_batch *batch, size_t at)
     return NULL;
 }
 
+static bool expect_threads(struct brk_ledger *l, struct err *err)
+{
+    struct id threads[EXPECTED_MAX];
+    size_t n = 0;
+    for (size_t b = 0; b < l->n; b++) {
+        for (size_t i = 0; i < l->group[b]->n && n < EXPECTED_MAX; i++) {
+            if (l->group[b]->ops[i].type == BRK_OP_INSERT) {
+                threads[n++] = l->group[b]->ops[i].thread;
+            }
+        }
+    }
+    return store_runs_expect(l->store, threads, n, err);
+}
+
 static enum outcome try_group(struct brk_ledger *l, struct err *err)
 {
     if (!store_begin_fast(l->store, err)) {
+        return AGAIN;
+    }
+    if (!expect_threads(l, err)) {
+        store_rollback(l->store);
         return AGAIN;
     }
     for (size_t b = 0; b < l->n; b++) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One turn: read what calls wait, up to a bound; do them all in one
- * transaction, each within a savepoint of its own, so that one that fails
- * fails alone; commit; answer. When the transaction as a whole fails (a full
- * disk, say), each call is tried once in a transaction of its own. A call may
- * come twice, when its answer got lost: calls are idempotent.
+ * transaction; commit; answer. When that fails as a whole (a full disk, or a
+ * call that failed half way), each call is tried once in a transaction of its
+ * own, so that one that fails fails alone. A call may come twice, when its
+ * answer got lost: calls are idempotent.
  *
  * A peer that believes in another epoch is answered WHO: its call is not
  * done, for it may be an old one that a newer has overtaken. It says HELLO and

@@ -101,7 +101,7 @@ static bool find_thread(struct gw_req *r, struct gw_submit *s,
         s->thread_id = gw_submit_thread_of(&s->run_id, r->owner);
         return true;
     }
-    if (store_threads_get(r->store, &s->thread_id, t, err)) {
+    if (store_threads_look(r->store, &s->thread_id, t, err)) {
         return true;
     }
     *t = (struct store_thread){.status = ""};
@@ -237,7 +237,7 @@ static bool thread_of_tick(store_t *store, const struct store_cron *c,
     *t = (struct store_thread){.status = ""};
     if (!s->stateless) {
         s->thread_id = c->thread_id;
-        return store_threads_get(store, &c->thread_id, t, err);
+        return store_threads_look(store, &c->thread_id, t, err);
     }
     s->make_thread = true;
     s->thread_id = gw_submit_thread_of(&s->run_id, c->owner);

@@ -28,6 +28,8 @@ struct store {
     /* The attempt that was seen to hold its run in this transaction. */
     struct store_fence fence;
     struct id fence_thread;
+    struct store_expected *expected; /* threads that were read ahead */
+    bool group_fast;      /* store_begin_fast() */
     bool group_broken;    /* the database ended the group's transaction */
     struct err group_err; /* why */
 };
@@ -41,6 +43,9 @@ const char *store_viewer(const store_t *s, const char *asked);
 bool store_sees(const store_t *s, const char *owner);
 /* The owner of a new row that is to be `asked`'s (NULL: the handle's). */
 const char *store_maker(const store_t *s, const char *asked);
+
+/* Forgets what was read ahead, at the end of a group (threads.c). */
+void store_threads_expect_none(store_t *s);
 
 /* ---- transactions (store.c) ---------------------------------------------- */
 

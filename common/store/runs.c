@@ -172,6 +172,14 @@ static bool insert(store_t *s, const struct store_run *r,
     return ok;
 }
 
+bool store_runs_expect(store_t *s, const struct id *threads, size_t n,
+                       struct err *err)
+{
+    must(!s->remote && s->group);
+    return s->sql->one_writer || n < 2 ||
+           store_threads_expect(s, threads, n, err);
+}
+
 bool store_runs_insert(store_t *s, const struct store_run *r,
                        const struct store_run_thread *t,
                        struct store_run_inserted *out, struct err *err)

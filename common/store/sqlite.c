@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQLite driver, the only user of sqlite3.h. One connection per handle,
- * WAL, statements cached by text. Within a process the transactions that write
- * to one file wait for each other in order of arrival (store/writer.c), so
- * that threads do not meet SQLITE_BUSY.
+ * The SQLite driver, the only user of sqlite3.h. WAL, statements cached by
+ * text. A handle reads through a connection of its own. The transactions that
+ * write to one file go through one connection of the process, in order of
+ * arrival (store/writer.c): threads do not meet SQLITE_BUSY, and what the one
+ * has changed stays in the cache for the next one. A commit leaves the WAL to
+ * the system; it is made durable behind it, while the next one writes. Who
+ * wrote waits for that; who reads may see it a moment earlier.
  */
 #include "common/store/sql.h"
 
@@ -25,13 +28,15 @@
 #define BUSY_WAIT_MS 10000 /* only for other processes */
 #define WAL_PAGES "4000"   /* between checkpoints into the file */
 /* Pages kept by a connection, in KiB; the system keeps the file itself. A
- * gateway may have one for each of its threads. */
-#define CLIENT_CACHE "-1024"
-#define OWNER_CACHE "-8192"
+ * gateway may have one for each of its threads; one writes. */
+#define READER_CACHE "PRAGMA cache_size = -1024"
+#define WRITER_CACHE "PRAGMA cache_size = -16384"
 #define WAL_KEPT_BYTES "67108864"
 
+struct conn;
+
 struct sql_stmt {
-    struct sql_db *db;
+    struct conn *conn;
     sqlite3_stmt *stmt;
     char *text;
     uint64_t hash;
@@ -40,16 +45,22 @@ struct sql_stmt {
     bool running;
 };
 
-struct sql_db {
-    uint32_t magic;
+struct conn {
     sqlite3 *sqlite;
-    char *path;
-    struct store_writer *writer; /* owner */
-    bool writing;                /* holds the writer's turn */
-    int lock_fd;                 /* <path>.broker; -1 */
     uint64_t uses;
     size_t stmt_count;
     struct sql_stmt *stmts[CACHE_MAX];
+};
+
+struct sql_db {
+    uint32_t magic;
+    char *path;
+    struct conn *own;
+    struct conn *at;             /* where statements go: own, or the writers' */
+    struct store_writer *writer; /* owner */
+    bool writing;                /* holds the writer's turn */
+    char *log;                   /* what is made durable; NULL: the system may */
+    int lock_fd;                 /* <path>.broker; -1 */
 };
 
 /* ---- errors ---------------------------------------------------------------
@@ -64,27 +75,32 @@ static bool no_room(sqlite3 *sqlite, int code)
            (code == SQLITE_IOERR_WRITE && sqlite3_system_errno(sqlite) != EIO);
 }
 
-static bool failed(struct sql_db *db, const char *what, struct err *err)
+static bool failed(struct conn *c, const char *what, struct err *err)
 {
-    int code = sqlite3_extended_errcode(db->sqlite);
+    int code = sqlite3_extended_errcode(c->sqlite);
     must((code & 0xff) != SQLITE_NOMEM && (code & 0xff) != SQLITE_MISUSE);
     enum err_code kind = ERR_STORE;
-    if (no_room(db->sqlite, code)) {
+    if (no_room(c->sqlite, code)) {
         kind = ERR_STORE_FULL;
     } else if ((code & 0xff) == SQLITE_BUSY ||
                (code & 0xff) == SQLITE_CANTOPEN) {
         kind = ERR_UNAVAILABLE;
     }
     return err_set(err, kind, "sqlite: %s: %s (%d)", what,
-                   sqlite3_errmsg(db->sqlite), code);
+                   sqlite3_errmsg(c->sqlite), code);
+}
+
+static bool exec(struct conn *c, const char *text, struct err *err)
+{
+    if (sqlite3_exec(c->sqlite, text, NULL, NULL, NULL) != SQLITE_OK) {
+        return failed(c, "script", err);
+    }
+    return true;
 }
 
 static bool script(struct sql_db *db, const char *text, struct err *err)
 {
-    if (sqlite3_exec(db->sqlite, text, NULL, NULL, NULL) != SQLITE_OK) {
-        return failed(db, "script", err);
-    }
-    return true;
+    return exec(db->at, text, err);
 }
 
 /* ---- opening --------------------------------------------------------------
@@ -109,32 +125,76 @@ static bool make_folders(const char *path, struct err *err)
     return ok;
 }
 
-static bool set_up(struct sql_db *db, const struct sql_conf *conf,
+static bool set_up(struct conn *c, const struct sql_conf *conf,
                    struct err *err)
 {
-    (void)sqlite3_busy_timeout(db->sqlite, BUSY_WAIT_MS);
-    (void)sqlite3_extended_result_codes(db->sqlite, 1);
+    (void)sqlite3_busy_timeout(c->sqlite, BUSY_WAIT_MS);
+    (void)sqlite3_extended_result_codes(c->sqlite, 1);
     if (!conf->owner) {
         /* The last to close would write the WAL back; leave that to the
          * owner. */
-        (void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+        (void)sqlite3_db_config(c->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
                                 NULL);
-        return script(db,
-                      "PRAGMA query_only = 1;"
-                      "PRAGMA cache_size = " CLIENT_CACHE ";",
-                      err);
+        return exec(c, "PRAGMA query_only = 1", err);
     }
-    return script(db,
-                  "PRAGMA journal_mode = WAL;"
-                  "PRAGMA wal_autocheckpoint = " WAL_PAGES ";"
-                  "PRAGMA journal_size_limit = " WAL_KEPT_BYTES ";"
-                  "PRAGMA cache_size = " OWNER_CACHE ";"
-                  "PRAGMA temp_store = MEMORY;",
-                  err) &&
-           script(db,
-                  conf->fsync ? "PRAGMA synchronous = FULL"
-                              : "PRAGMA synchronous = NORMAL",
-                  err);
+    return exec(c,
+                "PRAGMA journal_mode = WAL;"
+                "PRAGMA wal_autocheckpoint = " WAL_PAGES ";"
+                "PRAGMA journal_size_limit = " WAL_KEPT_BYTES ";"
+                "PRAGMA temp_store = MEMORY;"
+                "PRAGMA synchronous = NORMAL;",
+                err);
+}
+
+static void stmt_free(struct sql_stmt *q);
+
+static void conn_close(struct conn **p)
+{
+    struct conn *c = *p;
+    if (c == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < c->stmt_count; i++) {
+        stmt_free(c->stmts[i]);
+    }
+    int code = sqlite3_close(c->sqlite);
+    must(code == SQLITE_OK);
+    free(c);
+    *p = NULL;
+}
+
+static struct conn *conn_open(const struct sql_conf *conf, const char *cache,
+                              struct err *err)
+{
+    const char *path = strchr(conf->url, ':') + 1;
+    struct conn *c = base_zalloc(sizeof *c);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                (conf->owner ? SQLITE_OPEN_CREATE : 0);
+    int code = sqlite3_open_v2(path, &c->sqlite, flags, NULL);
+    must(c->sqlite != NULL);
+    bool ok = code == SQLITE_OK || failed(c, path, err);
+    if (!ok || !set_up(c, conf, err) || !exec(c, cache, err)) {
+        conn_close(&c);
+    }
+    return c;
+}
+
+/* The first one opens what all of them write through. */
+static bool open_writer(struct sql_db *db, const struct sql_conf *conf,
+                        struct err *err)
+{
+    db->writer = store_writer_get(db->path, err);
+    if (db->writer == NULL) {
+        return false;
+    }
+    store_writer_lock(db->writer);
+    void **shared = store_writer_shared(db->writer);
+    if (*shared == NULL) {
+        *shared = conn_open(conf, WRITER_CACHE, err);
+    }
+    bool ok = *shared != NULL;
+    store_writer_unlock(db->writer);
+    return ok;
 }
 
 static void db_close(struct sql_db **p);
@@ -151,17 +211,14 @@ static bool db_open(const struct sql_conf *conf, struct sql_db **out,
     db->magic = SQLITE_DB_MAGIC;
     db->path = base_strdup(path);
     db->lock_fd = -1;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
-                (conf->owner ? SQLITE_OPEN_CREATE : 0);
-    int code = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
-    must(db->sqlite != NULL);
-    bool ok = code == SQLITE_OK || failed(db, path, err);
-    ok = ok && set_up(db, conf, err);
-    if (ok && conf->owner) {
-        db->writer = store_writer_get(path, err);
-        ok = db->writer != NULL;
+    if (conf->fsync) {
+        size_t size = strlen(path) + sizeof "-wal";
+        db->log = base_zalloc(size);
+        (void)snprintf(db->log, size, "%s-wal", path);
     }
-    if (!ok) {
+    db->own = conn_open(conf, READER_CACHE, err);
+    db->at = db->own;
+    if (db->own == NULL || (conf->owner && !open_writer(db, conf, err))) {
         db_close(&db);
         return false;
     }
@@ -181,15 +238,13 @@ static void db_close(struct sql_db **p)
     struct sql_db *db = *p;
     check_magic(db, SQLITE_DB_MAGIC);
     must(!db->writing);
-    for (size_t i = 0; i < db->stmt_count; i++) {
-        stmt_free(db->stmts[i]);
-    }
-    int code = sqlite3_close(db->sqlite);
-    must(code == SQLITE_OK);
-    store_writer_put(&db->writer);
+    struct conn *shared = store_writer_put(&db->writer);
+    conn_close(&db->own);
+    conn_close(&shared);
     if (db->lock_fd >= 0) {
         (void)close(db->lock_fd);
     }
+    free(db->log);
     free(db->path);
     db->magic = 0;
     free(db);
@@ -208,10 +263,10 @@ static uint64_t hash_of(const char *text)
     return h;
 }
 
-static struct sql_stmt *find(struct sql_db *db, const char *sql, uint64_t hash)
+static struct sql_stmt *find(struct conn *c, const char *sql, uint64_t hash)
 {
-    for (size_t i = 0; i < db->stmt_count; i++) {
-        struct sql_stmt *q = db->stmts[i];
+    for (size_t i = 0; i < c->stmt_count; i++) {
+        struct sql_stmt *q = c->stmts[i];
         if (q->hash == hash && !q->running && strcmp(q->text, sql) == 0) {
             return q;
         }
@@ -220,16 +275,16 @@ static struct sql_stmt *find(struct sql_db *db, const char *sql, uint64_t hash)
 }
 
 /* A place for one more: the longest unused one makes room. */
-static struct sql_stmt **room(struct sql_db *db)
+static struct sql_stmt **room(struct conn *c)
 {
-    if (db->stmt_count < CACHE_MAX) {
-        return &db->stmts[db->stmt_count++];
+    if (c->stmt_count < CACHE_MAX) {
+        return &c->stmts[c->stmt_count++];
     }
     struct sql_stmt **oldest = NULL;
     for (size_t i = 0; i < CACHE_MAX; i++) {
-        struct sql_stmt *q = db->stmts[i];
+        struct sql_stmt *q = c->stmts[i];
         if (!q->running && (oldest == NULL || q->used < (*oldest)->used)) {
-            oldest = &db->stmts[i];
+            oldest = &c->stmts[i];
         }
     }
     must(oldest != NULL);
@@ -250,20 +305,20 @@ static char *without_locks(const char *sql)
     return copy;
 }
 
-static struct sql_stmt *compile(struct sql_db *db, const char *sql,
+static struct sql_stmt *compile(struct conn *c, const char *sql,
                                 struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
     char *text = without_locks(sql);
-    int code = sqlite3_prepare_v3(db->sqlite, text, -1,
+    int code = sqlite3_prepare_v3(c->sqlite, text, -1,
                                   SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
     free(text);
     if (code != SQLITE_OK) {
-        (void)failed(db, sql, err);
+        (void)failed(c, sql, err);
         return NULL;
     }
     struct sql_stmt *q = base_zalloc(sizeof *q);
-    q->db = db;
+    q->conn = c;
     q->stmt = stmt;
     q->text = base_strdup(sql);
     must(sqlite3_bind_parameter_count(stmt) <= PARAMETERS_MAX);
@@ -280,17 +335,18 @@ static bool prepare(struct sql_db *db, const struct sql_text *text,
                     struct sql_stmt **out, struct err *err)
 {
     check_magic(db, SQLITE_DB_MAGIC);
+    struct conn *c = db->at;
     uint64_t hash = hash_of(text->sql);
-    struct sql_stmt *q = find(db, text->sql, hash);
+    struct sql_stmt *q = find(c, text->sql, hash);
     if (q == NULL) {
-        q = compile(db, text->sql, err);
+        q = compile(c, text->sql, err);
         if (q == NULL) {
             return false;
         }
         q->hash = hash;
-        *room(db) = q;
+        *room(c) = q;
     }
-    q->used = ++db->uses;
+    q->used = ++c->uses;
     q->running = true;
     *out = q;
     return true;
@@ -342,13 +398,13 @@ static enum sql_step step(struct sql_stmt *q, struct err *err)
     if (code == SQLITE_DONE) {
         return SQL_DONE;
     }
-    (void)failed(q->db, "statement", err);
+    (void)failed(q->conn, "statement", err);
     return SQL_FAILED;
 }
 
 static int64_t changes(struct sql_db *db)
 {
-    return sqlite3_changes64(db->sqlite);
+    return sqlite3_changes64(db->at->sqlite);
 }
 
 static bool run(struct sql_stmt *q, int64_t *changed, struct err *err)
@@ -357,7 +413,7 @@ static bool run(struct sql_stmt *q, int64_t *changed, struct err *err)
     while ((got = step(q, err)) == SQL_ROW) {
     }
     if (changed != NULL) {
-        *changed = changes(q->db);
+        *changed = sqlite3_changes64(q->conn->sqlite);
     }
     return got == SQL_DONE;
 }
@@ -382,7 +438,7 @@ static bool settle(struct sql_db *db, struct err *err)
 
 static uint64_t writes(struct sql_db *db)
 {
-    return (uint64_t)sqlite3_total_changes64(db->sqlite);
+    return (uint64_t)sqlite3_total_changes64(db->at->sqlite);
 }
 
 static bool is_null(struct sql_stmt *q, int column)
@@ -429,12 +485,26 @@ static bool word(struct sql_db *db, const char *sql, struct err *err)
     return ok;
 }
 
-static void let_go(struct sql_db *db)
+static bool is_open(const struct sql_db *db)
+{
+    return !sqlite3_get_autocommit(db->at->sqlite);
+}
+
+static void give_turn(struct sql_db *db)
 {
     if (db->writing) {
+        db->at = db->own;
         db->writing = false;
         store_writer_unlock(db->writer);
     }
+}
+
+static void take_turn(struct sql_db *db)
+{
+    must(db->writer != NULL && !db->writing);
+    store_writer_lock(db->writer);
+    db->writing = true;
+    db->at = *store_writer_shared(db->writer);
 }
 
 static bool begin(struct sql_db *db, enum sql_mode mode, struct err *err)
@@ -442,11 +512,9 @@ static bool begin(struct sql_db *db, enum sql_mode mode, struct err *err)
     if (mode == SQL_READ) {
         return word(db, "BEGIN", err);
     }
-    must(db->writer != NULL && !db->writing);
-    store_writer_lock(db->writer);
-    db->writing = true;
+    take_turn(db);
     if (!word(db, "BEGIN IMMEDIATE", err)) {
-        let_go(db);
+        give_turn(db);
         return false;
     }
     return true;
@@ -455,24 +523,29 @@ static bool begin(struct sql_db *db, enum sql_mode mode, struct err *err)
 static void rollback(struct sql_db *db)
 {
     struct err ignored = ERR_INIT;
-    if (!sqlite3_get_autocommit(db->sqlite)) {
+    if (is_open(db)) {
         (void)word(db, "ROLLBACK", &ignored);
     }
-    let_go(db);
+    give_turn(db);
 }
 
 static bool commit(struct sql_db *db, struct err *err)
 {
-    if (sqlite3_get_autocommit(db->sqlite)) {
-        let_go(db);
+    if (!is_open(db)) {
+        give_turn(db);
         return err_set(err, ERR_STORE, "sqlite: the transaction was ended");
     }
     if (!word(db, "COMMIT", err)) {
         rollback(db);
         return false;
     }
-    let_go(db);
-    return true;
+    if (!db->writing || db->log == NULL) {
+        give_turn(db);
+        return true;
+    }
+    uint64_t number = store_writer_wrote(db->writer);
+    give_turn(db);
+    return store_writer_sync(db->writer, db->log, number, err);
 }
 
 static bool savepoint(struct sql_db *db, struct err *err)
@@ -495,7 +568,7 @@ static void undo(struct sql_db *db)
 static bool in_transaction(struct sql_db *db, struct err *err)
 {
     (void)err; /* the statement that met it has told */
-    return !sqlite3_get_autocommit(db->sqlite);
+    return is_open(db);
 }
 
 /* ---- the database as a whole ----------------------------------------------
@@ -563,7 +636,10 @@ static bool limit(struct sql_db *db, int64_t bytes, struct err *err)
     char text[64];
     (void)snprintf(text, sizeof text, "PRAGMA max_page_count = %lld",
                    (long long)pages);
-    return script(db, text, err);
+    take_turn(db);
+    bool ok = script(db, text, err);
+    give_turn(db);
+    return ok;
 }
 
 const struct sql_ops *store_sqlite_ops(void)

@@ -212,6 +212,7 @@ static bool begin_group(store_t *s, enum sql_mode mode, struct err *err)
         return false;
     }
     s->group = true;
+    s->group_fast = mode == SQL_WRITE_FAST;
     s->group_broken = false;
     s->fence = (struct store_fence){.attempt = 0};
     return true;
@@ -232,6 +233,7 @@ bool store_commit(store_t *s, struct err *err)
     check_magic(s, STORE_MAGIC);
     must(s->group);
     s->group = false;
+    store_threads_expect_none(s);
     if (s->group_broken) {
         s->sql->rollback(s->db);
         return err_set(err, s->group_err.code, "%s", s->group_err.text);
@@ -244,11 +246,19 @@ void store_rollback(store_t *s)
     check_magic(s, STORE_MAGIC);
     must(s->group);
     s->group = false;
+    store_threads_expect_none(s);
     s->sql->rollback(s->db);
 }
 
 /* ---- one call -------------------------------------------------------------
  */
+
+/* A fast group is done again when a call fails in it: seldom, and cheaper than
+ * to be ready for it with each call. */
+static bool has_savepoints(const store_t *s)
+{
+    return s->sql->savepoints && !s->group_fast;
+}
 
 bool store_write_begin(store_t *s, struct err *err)
 {
@@ -262,7 +272,7 @@ bool store_write_begin(store_t *s, struct err *err)
         return err_set(err, s->group_err.code, "%s", s->group_err.text);
     }
     s->writes = s->sql->writes(s->db);
-    return !s->sql->savepoints || s->sql->savepoint(s->db, err);
+    return !has_savepoints(s) || s->sql->savepoint(s->db, err);
 }
 
 static void break_group(store_t *s, const struct err *err)
@@ -274,7 +284,7 @@ static void break_group(store_t *s, const struct err *err)
 
 /*
  * The call's writes are undone and the others of the group stand. A database
- * may have rolled the whole transaction back, and one without savepoints
+ * may have rolled the whole transaction back, and a group without savepoints
  * cannot undo half a call: then the group is over, for what would follow
  * would be written alone, or beside what should not be there.
  */
@@ -282,7 +292,7 @@ static void undo_call(store_t *s, struct err *err)
 {
     if (!s->sql->in_transaction(s->db, err)) {
         break_group(s, err);
-    } else if (s->sql->savepoints) {
+    } else if (has_savepoints(s)) {
         s->sql->undo(s->db);
     } else if (s->sql->writes(s->db) != s->writes) {
         break_group(s, err);
@@ -291,7 +301,7 @@ static void undo_call(store_t *s, struct err *err)
 
 static bool end_within_group(store_t *s, bool ok, struct err *err)
 {
-    if (ok && s->sql->savepoints) {
+    if (ok && has_savepoints(s)) {
         ok = s->sql->release(s->db, err);
     }
     if (!ok) {

@@ -119,9 +119,10 @@ MUST_USE bool store_broker_check(store_t *s, uint32_t epoch, bool *active,
  * fail as well, and so does the commit). Not for handles with a transport.
  */
 MUST_USE bool store_begin(store_t *s, struct err *err);
-/* The same with fewer waits on PostgreSQL: what a call would refuse may come
- * to light at the commit, which then fails with it and has written nothing;
- * the caller does its calls again, one by one. */
+/* The same for less: a call that fails when it has written ends the group, and
+ * on PostgreSQL what a call would refuse may come to light at the commit. That
+ * then fails with it and has written nothing; the caller does its calls again,
+ * one by one. */
 MUST_USE bool store_begin_fast(store_t *s, struct err *err);
 MUST_USE bool store_commit(store_t *s, struct err *err);
 void store_rollback(store_t *s);
@@ -287,6 +288,9 @@ MUST_USE bool store_threads_create(store_t *s, const struct store_thread *t,
                                    bool *created, struct err *err);
 MUST_USE bool store_threads_get(store_t *s, const struct id *thread_id,
                                 struct store_thread *out, struct err *err);
+/* The same without values, interrupts and error, which may be large. */
+MUST_USE bool store_threads_look(store_t *s, const struct id *thread_id,
+                                 struct store_thread *out, struct err *err);
 /* Is the id in use, whoever's thread it is? */
 MUST_USE bool store_threads_taken(store_t *s, const struct id *thread_id,
                                   bool *taken, struct err *err);
@@ -448,6 +452,12 @@ struct store_run_inserted {
     char status[16]; /* its status now */
     uint64_t thread_last_ms;
 };
+/*
+ * Ledger, within a group: runs are about to be inserted on these threads. A
+ * database behind a network is asked once for what all of them look at.
+ */
+MUST_USE bool store_runs_expect(store_t *s, const struct id *threads, size_t n,
+                                struct err *err);
 /* Ledger. The status going in is "pending" (or "" for it), or "running" for a
  * run that starts at once: with attempt, ms and first_seq, as by a start. */
 MUST_USE bool store_runs_insert(store_t *s, const struct store_run *r,

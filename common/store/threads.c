@@ -84,16 +84,13 @@ static bool no_thread(const struct id *thread_id, struct err *err)
     return err_set(err, ERR_NOT_FOUND, "no thread %s", ID_TEXT(thread_id));
 }
 
-bool store_threads_get(store_t *s, const struct id *thread_id,
-                       struct store_thread *out, struct err *err)
+static bool get(store_t *s, const char *sql, const struct id *thread_id,
+                struct store_thread *out, struct err *err)
 {
     check_magic(s, STORE_MAGIC);
     memset(out, 0, sizeof *out);
     struct store_query q = {.s = s, .err = err};
-    if (!store_query_open(&q,
-                          "SELECT " STORE_THREADS_COLUMNS " FROM threads"
-                          " WHERE thread_id = $1",
-                          "d", thread_id)) {
+    if (!store_query_open(&q, sql, "d", thread_id)) {
         return false;
     }
     bool found = store_query_next(&q);
@@ -106,6 +103,25 @@ bool store_threads_get(store_t *s, const struct id *thread_id,
         store_thread_fini(out);
     }
     return seen || (ok && no_thread(thread_id, err));
+}
+
+bool store_threads_get(store_t *s, const struct id *thread_id,
+                       struct store_thread *out, struct err *err)
+{
+    return get(s,
+               "SELECT " STORE_THREADS_COLUMNS " FROM threads"
+               " WHERE thread_id = $1",
+               thread_id, out, err);
+}
+
+bool store_threads_look(store_t *s, const struct id *thread_id,
+                        struct store_thread *out, struct err *err)
+{
+    return get(s,
+               "SELECT thread_id, owner, status, last_ms, created_at,"
+               " updated_at, state_updated_at, metadata, config, NULL, NULL,"
+               " NULL FROM threads WHERE thread_id = $1",
+               thread_id, out, err);
 }
 
 bool store_threads_taken(store_t *s, const struct id *thread_id, bool *taken,
@@ -128,21 +144,98 @@ void store_thread_base_fini(struct store_thread_base *b)
     memset(b, 0, sizeof *b);
 }
 
+#define BASE "SELECT created_at, last_ms, owner, metadata, config"
+
+static void read_base(struct store_query *q, struct store_thread_base *b)
+{
+    b->found = true;
+    b->created_us = store_query_int(q, 0);
+    b->last_ms = store_query_uint(q, 1);
+    b->owner = store_query_text(q, 2);
+    b->metadata = store_query_value(q, 3);
+    b->config = store_query_value(q, 4);
+}
+
+struct store_expected {
+    struct store_expected *next;
+    struct store_thread_base base;
+};
+
+void store_threads_expect_none(store_t *s)
+{
+    while (s->expected != NULL) {
+        struct store_expected *e = s->expected;
+        s->expected = e->next;
+        store_thread_base_fini(&e->base);
+        free(e);
+    }
+}
+
+/* One look for each: the next one sees what was written since. */
+static bool was_expected(store_t *s, struct store_thread_base *b)
+{
+    struct store_expected **at = &s->expected;
+    while (*at != NULL && !id_eq(&(*at)->base.thread_id, &b->thread_id)) {
+        at = &(*at)->next;
+    }
+    struct store_expected *e = *at;
+    if (e == NULL) {
+        return false;
+    }
+    *at = e->next;
+    *b = e->base;
+    free(e);
+    return true;
+}
+
+#define EXPECT_MOST 16
+
+static bool expect_some(store_t *s, const struct id *ids, size_t n,
+                        struct err *err)
+{
+    struct store_arg args[EXPECT_MOST];
+    struct store_query q = {.s = s, .err = err};
+    for (size_t i = 0; i < EXPECT_MOST; i++) { /* one text for any number */
+        args[i] = (struct store_arg){.type = 'd',
+                                     .ptr = &ids[min_size(i, n - 1)]};
+    }
+    bool ok = store_query_open_list(
+        &q,
+        BASE ", thread_id FROM threads WHERE thread_id IN ($1, $2, $3, $4, $5,"
+             " $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) FOR UPDATE",
+        args, EXPECT_MOST);
+    while (ok && store_query_next(&q)) {
+        struct store_expected *e = base_zalloc(sizeof *e);
+        read_base(&q, &e->base);
+        store_query_id(&q, 5, &e->base.thread_id);
+        e->next = s->expected;
+        s->expected = e;
+    }
+    return store_query_close(&q);
+}
+
+bool store_threads_expect(store_t *s, const struct id *ids, size_t n,
+                          struct err *err)
+{
+    bool ok = true;
+    store_threads_expect_none(s);
+    for (size_t i = 0; ok && i < n; i += EXPECT_MOST) {
+        ok = expect_some(s, ids + i, min_size(n - i, EXPECT_MOST), err);
+    }
+    return ok;
+}
+
 bool store_threads_read_base(store_t *s, struct store_thread_base *b,
                              struct err *err)
 {
     struct store_query q = {.s = s, .err = err};
-    if (store_query_open(&q,
-                         "SELECT created_at, last_ms, owner, metadata, config"
-                         " FROM threads WHERE thread_id = $1 FOR UPDATE",
+    if (was_expected(s, b)) {
+        return true;
+    }
+    if (store_query_open(&q, BASE " FROM threads WHERE thread_id = $1 FOR UPDATE",
                          "d", &b->thread_id) &&
         store_query_next(&q)) {
-        b->found = true;
-        b->created_us = store_query_int(&q, 0);
-        b->last_ms = store_query_uint(&q, 1);
-        b->owner = store_query_text(&q, 2);
-        b->metadata = store_query_value(&q, 3);
-        b->config = store_query_value(&q, 4);
+        read_base(&q, b);
     }
     return store_query_close(&q);
 }

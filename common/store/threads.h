@@ -31,6 +31,9 @@ struct store_thread_base {
 MUST_USE bool store_threads_read_base(store_t *s, struct store_thread_base *b,
                                       struct err *err);
 void store_thread_base_fini(struct store_thread_base *b);
+/* Reads several at once, for the next reads of each within the group. */
+MUST_USE bool store_threads_expect(store_t *s, const struct id *ids, size_t n,
+                                   struct err *err);
 struct store_thread_merge {
     leat_view metadata; /* missing: nothing */
     leat_view config;

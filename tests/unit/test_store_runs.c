@@ -91,6 +91,49 @@ TEST(store_runs_insert_twice_is_once)
     rig_fini(&r);
 }
 
+static void insert_with(struct rig *r, unsigned n, const struct id *thread,
+                        const char *config)
+{
+    struct store_run run = {.run_id = rig_id('r', n),
+                            .thread_id = *thread,
+                            .graph_id = (char *)(uintptr_t) "agent"};
+    const struct store_run_thread how = {.make = true, .config = JV(config)};
+    struct store_run_inserted out;
+    OK(r, store_runs_insert(r->s, &run, &how, &out, &r->err));
+    EXPECT(out.inserted);
+}
+
+/* What was read ahead is used once: the next one sees what the last wrote. */
+TEST(store_runs_expect_reads_threads_ahead)
+{
+    struct rig r;
+    rig_init(&r, false);
+    struct id ids[20];
+    struct store_thread t;
+    for (unsigned n = 0; n < 19; n++) {
+        ids[n] = rig_thread(&r, n + 1);
+    }
+    ids[19] = rig_id('t', 20); /* made by its run */
+    OK(&r, store_begin_fast(r.s, &r.err));
+    OK(&r, store_runs_expect(r.s, ids, COUNT_OF(ids), &r.err));
+    insert_with(&r, 1, &ids[0], "{\"configurable\":{\"a\":1}}");
+    insert_with(&r, 2, &ids[18], "{\"configurable\":{\"a\":2}}");
+    insert_with(&r, 3, &ids[0], "{\"configurable\":{\"b\":3}}");
+    insert_with(&r, 4, &ids[19], "{\"configurable\":{\"c\":4}}");
+    OK(&r, store_commit(r.s, &r.err));
+    OK(&r, store_threads_get(r.s, &ids[0], &t, &r.err));
+    EXPECT_VALUE(t.config, "{\"configurable\":{\"a\":1,\"b\":3}}");
+    store_thread_fini(&t);
+    OK(&r, store_threads_get(r.s, &ids[18], &t, &r.err));
+    EXPECT_VALUE(t.config, "{\"configurable\":{\"a\":2}}");
+    store_thread_fini(&t);
+    OK(&r, store_threads_look(r.s, &ids[19], &t, &r.err));
+    EXPECT_VALUE(t.config, "{\"configurable\":{\"c\":4}}");
+    EXPECT(t.values == NULL && t.interrupts == NULL);
+    store_thread_fini(&t);
+    rig_fini(&r);
+}
+
 TEST(store_runs_insert_needs_or_makes_a_thread)
 {
     struct rig r;
