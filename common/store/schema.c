@@ -4,17 +4,9 @@
  * them a database still needs. The owner applies them in one transaction;
  * clients only look whether the version is theirs.
  */
+#include "common/embed.h"
 #include "common/store/inner.h"
 #include "common/store/terms.h"
-
-/* The file as it is, with a NUL behind it. */
-#define EMBED(symbol, file)                                                    \
-    __asm__(".pushsection .rodata\n"                                           \
-            ".global " #symbol "\n" #symbol ":\n"                              \
-            ".incbin \"" file "\"\n"                                           \
-            ".byte 0\n"                                                        \
-            ".popsection\n");                                                  \
-    extern const char symbol[]
 
 EMBED(store_schema_001, "common/store/schema/001.sql");
 EMBED(store_schema_002, "common/store/schema/002.sql");

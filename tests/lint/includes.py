@@ -13,7 +13,7 @@ import re
 from source import Report, family, files, folder, line_of, read, stem
 
 BOTTOM = {"base", "cron", "zone", "err", "log", "clock", "id", "idmap", "buf", "conf", "stat", "mbox", "sha256",
-          "dyn"}
+          "dyn", "embed"}
 # Families of common/ by layer; a file sees its own layer's numbers below, and BOTTOM all of itself.
 LAYER = {name: 0 for name in BOTTOM} | {
     "value": 1, "json": 2, "store": 3, "wire": 3, "link": 4, "proc": 4, "admin": 5}
