@@ -12,6 +12,8 @@
 #include "gateway/sse.h"
 
 #define PATH_MAX_LEN 160
+#define MINUTE_US 60e6
+#define MINUTES_MAX 52596000.0 /* a hundred years */
 
 bool gw_check_present(leat_view v)
 {
@@ -129,6 +131,20 @@ bool gw_check_seconds(leat_view v, const char *path, struct err *err)
     return ((type == LEAT_INT || type == LEAT_DOUBLE) && isfinite(n) &&
             n >= 0 && n <= 3.2e9) ||
            gw_check_wrong(err, path, "a number of seconds of at least 0");
+}
+
+bool gw_check_minutes(leat_view v, const char *path, struct err *err)
+{
+    enum leat_type type = leat_type_of(v);
+    double n = leat_double(v, 0);
+    return ((type == LEAT_INT || type == LEAT_DOUBLE) && isfinite(n) && n > 0 &&
+            n <= MINUTES_MAX) ||
+           gw_check_wrong(err, path, "a number of minutes above 0");
+}
+
+int64_t gw_check_minutes_us(leat_view minutes)
+{
+    return max_i64((int64_t)(leat_double(minutes, 0) * MINUTE_US), 1);
 }
 
 static bool whole_number(leat_view v, int64_t min, int64_t max)

@@ -26,6 +26,7 @@ gw_check_fn gw_check_bool;
 gw_check_fn gw_check_uuid;
 gw_check_fn gw_check_uuids;      /* a list of them */
 gw_check_fn gw_check_seconds;    /* a number of at least 0 */
+gw_check_fn gw_check_minutes;    /* a number above 0 */
 gw_check_fn gw_check_limit;      /* 1 to 1000 */
 gw_check_fn gw_check_offset;     /* at least 0 */
 gw_check_fn gw_check_nodes;      /* "*" or a list of node names */
@@ -35,6 +36,9 @@ gw_check_fn gw_check_command;
 gw_check_fn gw_check_checkpoint;
 gw_check_fn gw_check_config;
 gw_check_fn gw_check_tracer;
+
+/* The time that so many minutes are, at least a microsecond. */
+int64_t gw_check_minutes_us(leat_view minutes);
 
 /* One of the words in "a|b|c". */
 bool gw_check_word(leat_view v, const char *path, const char *words,

@@ -4,7 +4,6 @@
  * store handle knows. Without an index there is nothing to search by meaning,
  * so a `query` lists and an `index` says nothing.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +12,6 @@
 #include "gateway/check.h"
 #include "gateway/handlers.h"
 
-#define MINUTE_US 60e6
-#define TTL_MINUTES_MAX (100.0 * 366 * 24 * 60)
 #define ISO(us) clock_to_iso((us), (char[CLOCK_ISO_SIZE]){0})
 
 /* ---- fields ------------------------------------------------------------ */
@@ -84,15 +81,6 @@ static bool check_index(leat_view v, const char *path, struct err *err)
                : gw_check_wrong(err, path, "false or a list of paths");
 }
 
-static bool check_minutes(leat_view v, const char *path, struct err *err)
-{
-    enum leat_type type = leat_type_of(v);
-    double n = leat_double(v, 0);
-    return ((type == LEAT_INT || type == LEAT_DOUBLE) && isfinite(n) &&
-            n * MINUTE_US >= 1 && n <= TTL_MINUTES_MAX) ||
-           gw_check_wrong(err, path, "a number of minutes above 0");
-}
-
 static bool check_depth(leat_view v, const char *path, struct err *err)
 {
     return (leat_type_of(v) == LEAT_INT && leat_int(v, 0) >= 1) ||
@@ -132,7 +120,7 @@ bool gw_items_put(struct gw_req *r, struct err *err)
         {"key", gw_check_any, NULL, true},
         {"value", gw_check_object, NULL, true},
         {"index", check_index, NULL, false},
-        {"ttl", check_minutes, NULL, false},
+        {"ttl", gw_check_minutes, NULL, false},
     };
     leat_view body = leat_view_of(r->body);
     if (!gw_check_fields(body, "", rows, COUNT_OF(rows), err) ||
@@ -142,9 +130,9 @@ bool gw_items_put(struct gw_req *r, struct err *err)
     char *text = NULL;
     const struct store_item_key k = key_of(body, &text);
     leat_value *value = leat_value_of(leat_get(body, "value"));
-    double minutes = leat_double(leat_get(body, "ttl"), 0);
-    bool ok = store_items_put(r->store, &k, value,
-                              (int64_t)(minutes * MINUTE_US), err);
+    leat_view ttl = leat_get(body, "ttl");
+    int64_t us = gw_check_present(ttl) ? gw_check_minutes_us(ttl) : 0;
+    bool ok = store_items_put(r->store, &k, value, us, err);
     leat_drop(value);
     free(text);
     return ok && gw_req_reply(r, 204, NULL, NULL, 0);

@@ -134,11 +134,19 @@ bool gw_state_history(struct gw_req *r, struct err *err)
 /* An id, a checkpoint, or a config that holds one. */
 static bool check_before(leat_view v, const char *path, struct err *err)
 {
+    static const struct gw_check_field rows[] = {
+        {"configurable", gw_check_checkpoint, NULL, false},
+    };
     enum leat_type type = leat_type_of(v);
-    return type == LEAT_STRING || type == LEAT_OBJECT ||
-           gw_check_wrong(err, path,
-                          "a checkpoint id, a checkpoint or a "
-                          "config with one");
+    if (type == LEAT_OBJECT) {
+        return gw_check_checkpoint(v, path, err) &&
+               gw_check_fields(v, path, rows, COUNT_OF(rows), err);
+    }
+    return type == LEAT_STRING
+               ? gw_check_string(v, path, err)
+               : gw_check_wrong(err, path,
+                                "a checkpoint id, a checkpoint or a config "
+                                "with one");
 }
 
 static char *before_of(leat_view v)

@@ -8,26 +8,16 @@
 #include "gateway/check.h"
 
 #define MINUTE_US 60e6
-#define MINUTES_MAX 52596000.0 /* a hundred years */
-
-static bool check_minutes(leat_view v, const char *path, struct err *err)
-{
-    enum leat_type type = leat_type_of(v);
-    double n = leat_double(v, -1);
-    return ((type == LEAT_INT || type == LEAT_DOUBLE) && isfinite(n) && n > 0 &&
-            n <= MINUTES_MAX) ||
-           gw_check_wrong(err, path, "a number of minutes above 0");
-}
 
 bool gw_threads_check_ttl(leat_view v, const char *path, struct err *err)
 {
     static const struct gw_check_field rows[] = {
         {"strategy", NULL, "delete|keep_latest", false},
-        {"ttl", check_minutes, NULL, true},
+        {"ttl", gw_check_minutes, NULL, true},
     };
     return leat_type_of(v) == LEAT_OBJECT
                ? gw_check_fields(v, path, rows, COUNT_OF(rows), err)
-               : check_minutes(v, path, err);
+               : gw_check_minutes(v, path, err);
 }
 
 bool gw_threads_read_ttl(leat_view v, struct store_ttl *out)
@@ -40,7 +30,7 @@ bool gw_threads_read_ttl(leat_view v, struct store_ttl *out)
         must(base_copy(out->strategy, sizeof(out->strategy), "keep_latest"));
     }
     leat_view minutes = leat_type_of(v) == LEAT_OBJECT ? leat_get(v, "ttl") : v;
-    out->ttl_us = (int64_t)(leat_double(minutes, 0) * MINUTE_US);
+    out->ttl_us = gw_check_minutes_us(minutes);
     return true;
 }
 
