@@ -10,6 +10,8 @@
 #                            random graphs, against Python LangGraph
 #   make property [SEED=...] [N=...]
 #                            what must hold for any graph, on random ones
+#   make fuzz-api [SEED=...] [MINUTES=...]
+#                            random requests, against /openapi.json, on each store
 #   make install PREFIX=...
 #
 # BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers; V=1 shows
@@ -84,11 +86,10 @@ deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz: deps-%:
 
 # --- compiling and linking ---------------------------------------------------
 $(OBJ)/common/store/schema.o: $(wildcard common/store/schema/*.sql)
+$(OBJ)/gateway/openapi.o: $(wildcard gateway/openapi/*)
 $(OBJ)/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D) && echo "cc $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
-
-$(OBJ)/common/store/schema.o: $(wildcard common/store/schema/*.sql)
 
 # An archive is written anew, so that no member of a removed source stays.
 $(BUILD)/libcommon.a: $(COMMON_O)
@@ -178,6 +179,13 @@ differential: $(BUILD)/graph-conformance | deps-test
 property: $(PROPERTY) | deps-check
 	python3 -B tests/property/run --build $(BUILD) \
 		$(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(ARGS)
+
+# Requests that nobody has thought of, against what /openapi.json says.
+.PHONY: fuzz-api
+fuzz-api: all | deps-test
+	LEAT_BUILD=$(BUILD) LEAT_FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
+		LEAT_FUZZ_MINUTES=$(or $(MINUTES),2) build/venv/bin/python -m pytest \
+		-q tests/system/test_openapi.py -k "requests or request" $(ARGS)
 
 bench: all $(BENCH) | deps-bench
 	PATH="$(CURDIR)/build/bin:$$PATH" tests/bench/run --build $(BUILD) $(ARGS)

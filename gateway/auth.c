@@ -227,6 +227,12 @@ struct gw_caller *gw_auth_check(gw_auth_t *a, const char *api_key,
     return &found->caller;
 }
 
+bool gw_auth_asks(const gw_auth_t *a)
+{
+    check_magic(a, AUTH_MAGIC);
+    return a->asks;
+}
+
 struct gw_caller *gw_auth_anybody(gw_auth_t *a)
 {
     check_magic(a, AUTH_MAGIC);

@@ -33,6 +33,8 @@ void gw_auth_destroy(gw_auth_t **a);
  */
 struct gw_caller *gw_auth_check(gw_auth_t *a, const char *api_key,
                                 const char *authorization, struct err *err);
+/* Does anybody need a key? */
+bool gw_auth_asks(const gw_auth_t *a);
 /* Whoever needs no key for what he asks. */
 struct gw_caller *gw_auth_anybody(gw_auth_t *a);
 

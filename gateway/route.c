@@ -148,12 +148,15 @@ bool gw_route_find(const struct gw_route *table, const char *method,
     *out = (struct gw_route_found){.route = NULL};
     for (; table->method != NULL; table++) {
         unsigned fixed = match(table, path);
-        if (fixed == 0) {
+        if (fixed == 0 || fixed < best) {
             continue;
         }
-        add_method(out->allow, table->method);
-        if (strcmp(table->method, wanted) == 0 && fixed > best) {
+        if (fixed > best) { /* what was found so far is another path */
+            *out = (struct gw_route_found){.route = NULL};
             best = fixed;
+        }
+        add_method(out->allow, table->method);
+        if (strcmp(table->method, wanted) == 0) {
             out->route = table;
         }
     }

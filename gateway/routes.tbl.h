@@ -5,7 +5,8 @@
  *   flags: GW_OPEN needs no key; GW_JSON has a JSON body, GW_MAYBE_JSON may
  *          have one (an empty body counts as {}); GW_STREAM answers with a
  *          stream, so HEAD does not find it
- * A segment in braces takes any one segment; a fixed segment wins over it.
+ * A segment in braces takes any one segment; a fixed segment wins over it,
+ * whatever the method.
  */
 ROUTE(GET, "/", system_root, GW_OPEN)
 ROUTE(GET, "/ok", system_ok, GW_OPEN)
@@ -14,6 +15,8 @@ ROUTE(GET, "/health", system_health, GW_OPEN)
 ROUTE(GET, "/ready", system_ready, GW_OPEN)
 ROUTE(GET, "/live", system_live, GW_OPEN)
 ROUTE(GET, "/metrics", system_metrics, 0)
+ROUTE(GET, "/docs", openapi_page, 0)
+ROUTE(GET, "/openapi.json", openapi_document, 0)
 ROUTE(POST, "/internal/truncate", system_truncate, GW_MAYBE_JSON)
 
 ROUTE(POST, "/assistants/search", assistants_search, GW_MAYBE_JSON)

@@ -43,7 +43,8 @@ TEST(route_finds_rows)
 TEST(route_fixed_segments_win)
 {
     EXPECT(find("POST", "/threads/x/state/checkpoint")->handler == gw_state_at);
-    EXPECT(find("GET", "/threads/x/state/checkpoint")->handler == gw_state_get);
+    EXPECT_EQ(miss("GET", "/threads/x/state/checkpoint"), ERR_METHOD);
+    EXPECT_EQ(miss("PATCH", "/threads/search"), ERR_METHOD);
     EXPECT(find("POST", "/assistants/search")->handler == gw_assistants_search);
 }
 
