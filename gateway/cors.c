@@ -11,7 +11,6 @@
     "content-location, location, x-pagination-total, x-pagination-next, "      \
     "x-request-id"
 #define HEADERS_MAX 8192
-#define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 /* The value of Access-Control-Allow-Origin; NULL: this page may not ask. */
 static const char *allowed_origin(const conf_t *conf, const char *origin,
@@ -55,7 +54,7 @@ bool gw_cors_preflight(const char *headers, struct buf *out)
     must(out != NULL);
     bool plain = headers == NULL || strlen(headers) > HEADERS_MAX;
     return buf_printf(out,
-                      "Access-Control-Allow-Methods: " METHODS "\r\n"
+                      "Access-Control-Allow-Methods: " GW_METHODS "\r\n"
                       "Access-Control-Allow-Headers: %s\r\n"
                       "Access-Control-Max-Age: 600\r\n"
                       "Vary: Access-Control-Request-Headers\r\n",

@@ -8,6 +8,9 @@
 #include "common/buf.h"
 #include "common/conf.h"
 
+/* Every method that some route has. */
+#define GW_METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
 /* Appends the headers of an answer to this Origin (NULL: none). */
 MUST_USE bool gw_cors_answer(const conf_t *conf, const char *origin,
                              struct buf *out);

@@ -211,19 +211,32 @@ static int on_request(struct mg_connection *conn)
     return status;
 }
 
+/* A word that is no method of ours: civetweb knows no TRACE, for example. */
+static bool is_other_method(const char *method)
+{
+    size_t n = method == NULL ? 0 : strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return n > 0 && method[n] == '\0' && strstr(GW_METHODS, method) == NULL;
+}
+
 /* What civetweb refuses by itself: a broken head, one that is too long. */
 static int on_http_error(struct mg_connection *conn, int status,
                          const char *text)
 {
     char body[256];
+    const struct mg_request_info *info = mg_get_request_info(conn);
     (void)text;
-    int len =
-        snprintf(body, sizeof(body),
-                 "{\"detail\":\"the request cannot be read (%d)\"}", status);
+    bool other = status == 400 && info != NULL &&
+                 is_other_method(info->request_method);
+    status = other ? 405 : status;
+    int len = snprintf(body, sizeof(body), "{\"detail\":\"%s (%d)\"}",
+                       other ? "Method Not Allowed"
+                             : "the request cannot be read",
+                       status);
     (void)mg_printf(conn,
                     "HTTP/1.1 %d Error\r\nContent-Type: application/json\r\n"
-                    "Content-Length: %d\r\nConnection: close\r\n\r\n%s",
-                    status, len, body);
+                    "Content-Length: %d\r\n%sConnection: close\r\n\r\n%s",
+                    status, len, other ? "Allow: " GW_METHODS "\r\n" : "",
+                    body);
     stat_inc(status < 500 ? STAT_HTTP_4XX : STAT_HTTP_5XX);
     return 0;
 }
