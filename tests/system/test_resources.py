@@ -558,3 +558,19 @@ def test_sdk_updates_state(api):
     client.runs.wait(ident, "agent", input=HELLO)
     client.threads.update_state(ident, {"keyOne": "z"}, as_node="agent")
     assert client.threads.get_state(ident)["values"]["keyOne"] == "z"
+
+
+@pytest.mark.smoke
+def test_python_creates_a_run_without_a_thread(api):
+    client = get_sync_client(url=api.url)
+    run = client.runs.create(None, "trivial", input={"x": 1}, metadata={"a": 1},
+                             stream_mode="values")
+    assert {k: run[k] for k in ("status", "multitask_strategy")} == {
+        "status": "pending", "multitask_strategy": "enqueue"}
+    assert run["metadata"]["a"] == 1 and run["kwargs"]["temporary"] is True
+    with api.stream(f"/runs/{run['run_id']}/stream", headers={"Last-Event-ID": "-1"}) as opened:
+        events = opened.rest()
+    assert [(e.name, e.data) for e in events] == [
+        ("metadata", {"run_id": run["run_id"], "attempt": 1}),
+        ("values", {"x": 1}), ("values", {"x": 2})]
+    assert api.get(f"/runs/{run['run_id']}/join") == {"x": 2}

@@ -227,6 +227,15 @@ report("batch", async () => {
   assert.equal(batch.length, 2);
 });
 
+report("runs without a thread", async () => {
+  const run = await client.runs.create(null, "trivial", { input: { x: 1 }, metadata: { a: 1 } });
+  assert.deepEqual([run.status, run.metadata.a, run.kwargs.temporary], ["pending", 1, true]);
+  const parts = await collect(client.runs.joinStream(null, run.run_id, {
+    lastEventId: "-1", streamMode: ["values"] }));
+  assert.deepEqual(parts, [["metadata", { run_id: run.run_id, attempt: 1 }],
+    ["values", { x: 1 }], ["values", { x: 2 }]]);
+});
+
 report("crons", async () => {
   const { thread_id: id } = await client.threads.create();
   const made = await client.crons.createForThread(id, "trivial", {
