@@ -275,17 +275,11 @@ bool gw_assistants_patch(struct gw_req *r, struct err *err)
     return ok;
 }
 
-static bool check_version(leat_view v, const char *path, struct err *err)
-{
-    return (leat_type_of(v) == LEAT_INT && leat_int(v, 0) >= 1) ||
-           gw_check_wrong(err, path, "a whole number of at least 1");
-}
-
 /* In the body, as the SDKs have it, or in the query. */
 static bool read_version(struct gw_req *r, int64_t *version, struct err *err)
 {
     static const struct gw_check_field rows[] = {
-        {"version", check_version, NULL, false},
+        {"version", gw_check_count, NULL, false},
     };
     static const struct gw_range range = {1, INT64_MAX, 0};
     leat_view body = leat_view_of(r->body);

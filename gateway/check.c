@@ -147,11 +147,9 @@ int64_t gw_check_minutes_us(leat_view minutes)
     return max_i64((int64_t)(leat_double(minutes, 0) * MINUTE_US), 1);
 }
 
+/* 5.0 is one too, as it is for JSON Schema. */
 static bool whole_number(leat_view v, int64_t min, int64_t max)
 {
-    if (leat_type_of(v) != LEAT_INT) {
-        return false;
-    }
     int64_t n = leat_int(v, min - 1);
     return n >= min && n <= max;
 }
@@ -166,6 +164,12 @@ bool gw_check_offset(leat_view v, const char *path, struct err *err)
 {
     return whole_number(v, 0, INT64_MAX) ||
            gw_check_wrong(err, path, "a whole number of at least 0");
+}
+
+bool gw_check_count(leat_view v, const char *path, struct err *err)
+{
+    return whole_number(v, 1, INT64_MAX) ||
+           gw_check_wrong(err, path, "a whole number of at least 1");
 }
 
 static bool is_word(leat_text text, const char *words)

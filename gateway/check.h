@@ -29,6 +29,7 @@ gw_check_fn gw_check_seconds;    /* a number of at least 0 */
 gw_check_fn gw_check_minutes;    /* a number above 0 */
 gw_check_fn gw_check_limit;      /* 1 to 1000 */
 gw_check_fn gw_check_offset;     /* at least 0 */
+gw_check_fn gw_check_count;      /* at least 1 */
 gw_check_fn gw_check_nodes;      /* "*" or a list of node names */
 gw_check_fn gw_check_mode;       /* a stream mode or a list of them */
 gw_check_fn gw_check_webhook;

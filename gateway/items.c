@@ -81,12 +81,6 @@ static bool check_index(leat_view v, const char *path, struct err *err)
                : gw_check_wrong(err, path, "false or a list of paths");
 }
 
-static bool check_depth(leat_view v, const char *path, struct err *err)
-{
-    return (leat_type_of(v) == LEAT_INT && leat_int(v, 0) >= 1) ||
-           gw_check_wrong(err, path, "a whole number of at least 1");
-}
-
 static enum store_refresh refresh_of(bool given, bool yes)
 {
     if (!given) {
@@ -274,7 +268,7 @@ bool gw_items_spaces(struct gw_req *r, struct err *err)
     static const struct gw_check_field rows[] = {
         {"prefix", check_labels, NULL, false},
         {"suffix", check_labels, NULL, false},
-        {"max_depth", check_depth, NULL, false},
+        {"max_depth", gw_check_count, NULL, false},
         {"limit", gw_check_limit, NULL, false},
         {"offset", gw_check_offset, NULL, false},
     };
