@@ -152,6 +152,9 @@ static void give(struct brk_core *core, struct brk_run *run,
     }
     int64_t now = core->now.mono_ms;
     stat_observe_us(STAT_QUEUE_WAIT, (now - run->ready_ms) * 1000);
+    if (run->attempt == 0) {
+        stat_observe_us(STAT_QUEUE_WAIT_FIRST, (now - run->ready_ms) * 1000);
+    }
     if (run->lost_ms != 0) {
         stat_observe_us(STAT_REDISPATCH, (now - run->lost_ms) * 1000);
         stat_inc(STAT_RUNS_RETRIED);

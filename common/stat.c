@@ -17,10 +17,12 @@
 #define PER_DOUBLING 4
 #define FIRST_EXPONENT 4
 #define LAST_EXPONENT 33
-#define BUCKETS ((LAST_EXPONENT - FIRST_EXPONENT) * PER_DOUBLING + 2)
+_Static_assert(STAT_BUCKETS == (LAST_EXPONENT - FIRST_EXPONENT) *
+                                       PER_DOUBLING + 2,
+               "from the first edge to the last, and the rest");
 
 struct histogram {
-    _Atomic int64_t buckets[BUCKETS];
+    _Atomic int64_t buckets[STAT_BUCKETS];
     _Atomic int64_t sum_us;
 };
 
@@ -116,10 +118,10 @@ static size_t bucket_of(int64_t us)
     }
     size_t exponent = 63 - (size_t)__builtin_clzll((unsigned long long)us);
     size_t bucket = (exponent - FIRST_EXPONENT) * PER_DOUBLING;
-    while (bucket < BUCKETS - 1 && edge(bucket) < us) {
+    while (bucket < STAT_BUCKETS - 1 && edge(bucket) < us) {
         bucket++;
     }
-    return min_size(bucket, BUCKETS - 1);
+    return min_size(bucket, STAT_BUCKETS - 1);
 }
 
 void stat_observe_us(enum stat_id id, int64_t us)
@@ -139,7 +141,7 @@ int64_t stat_quantile_us(enum stat_id id, double q)
     struct histogram *h = histogram_of[id];
     double wanted = q * (double)load(&values[id]);
     int64_t seen = 0;
-    for (size_t i = 0; i < BUCKETS; i++) {
+    for (size_t i = 0; i < STAT_BUCKETS; i++) {
         int64_t n = load(&h->buckets[i]);
         seen += n;
         if (n > 0 && (double)seen >= wanted) {
@@ -169,33 +171,53 @@ static bool render_value(struct buf *out, enum stat_id id)
 
 /* Buckets are cumulative, and all are shown: rates need them from zero on.
  * `unit`: microseconds in one. */
-static bool render_histogram(struct buf *out, enum stat_id id,
+static bool render_histogram(struct buf *out, const struct stat_counts *c,
                              const char *name, double unit)
 {
-    struct histogram *h = histogram_of[id];
     int64_t seen = 0;
-    for (size_t i = 0; i + 1 < BUCKETS; i++) {
-        seen += load(&h->buckets[i]);
+    for (size_t i = 0; i + 1 < STAT_BUCKETS; i++) {
+        seen += c->counts[i];
         if (!buf_printf(out, "%s_bucket{le=\"%.9g\"} %lld\n", name,
                         (double)edge(i) / unit, (long long)seen)) {
             return false;
         }
     }
-    seen += load(&h->buckets[BUCKETS - 1]);
+    seen += c->counts[STAT_BUCKETS - 1];
     return buf_printf(out,
                       "%s_bucket{le=\"+Inf\"} %lld\n%s_sum %.9g\n"
                       "%s_count %lld\n",
-                      name, (long long)seen, name,
-                      (double)load(&h->sum_us) / unit, name, (long long)seen);
+                      name, (long long)seen, name, (double)c->sum_us / unit,
+                      name, (long long)seen);
 }
 
-bool stat_render_ms(struct buf *out, enum stat_id id, const char *name)
+void stat_take(enum stat_id id, struct stat_counts *out)
 {
-    must(out != NULL && row_of(id)->kind == STAT_HISTOGRAM);
+    must(row_of(id)->kind == STAT_HISTOGRAM && out != NULL);
+    struct histogram *h = histogram_of[id];
+    for (size_t i = 0; i < STAT_BUCKETS; i++) {
+        out->counts[i] = load(&h->buckets[i]);
+    }
+    out->sum_us = load(&h->sum_us);
+}
+
+bool stat_render_ms(struct buf *out, const struct stat_counts *c,
+                    const char *name)
+{
+    must(out != NULL && c != NULL);
     const struct row row = {.name = name,
                             .kind = STAT_HISTOGRAM,
                             .help = "In milliseconds."};
-    return render_head(out, &row) && render_histogram(out, id, name, 1e3);
+    return render_head(out, &row) && render_histogram(out, c, name, 1e3);
+}
+
+static bool render_row(struct buf *out, enum stat_id id)
+{
+    if (rows[id].kind != STAT_HISTOGRAM) {
+        return render_value(out, id);
+    }
+    struct stat_counts counts;
+    stat_take(id, &counts);
+    return render_histogram(out, &counts, rows[id].name, 1e6);
 }
 
 bool stat_render(struct buf *out, unsigned procs)
@@ -212,10 +234,7 @@ bool stat_render(struct buf *out, unsigned procs)
         if (first && !render_head(out, &rows[id])) {
             return false;
         }
-        bool ok = rows[id].kind == STAT_HISTOGRAM ? render_histogram(out, id,
-                                                                   rows[id].name, 1e6)
-                                                  : render_value(out, id);
-        if (!ok) {
+        if (!render_row(out, id)) {
             return false;
         }
     }
@@ -231,7 +250,7 @@ void stat_reset(void)
             continue;
         }
         atomic_store(&h->sum_us, 0);
-        for (size_t j = 0; j < BUCKETS; j++) {
+        for (size_t j = 0; j < STAT_BUCKETS; j++) {
             atomic_store(&h->buckets[j], 0);
         }
     }

@@ -32,8 +32,15 @@ void stat_observe_us(enum stat_id id, int64_t us);
 /* Upper edge of the bucket that holds quantile q (0 to 1); 0 when empty. */
 int64_t stat_quantile_us(enum stat_id id, double q);
 
-/* A histogram under another name, in milliseconds. */
-MUST_USE bool stat_render_ms(struct buf *out, enum stat_id id,
+/* A histogram as numbers: what one program counts, another may show. */
+#define STAT_BUCKETS 118
+struct stat_counts {
+    int64_t counts[STAT_BUCKETS]; /* not cumulative */
+    int64_t sum_us;
+};
+void stat_take(enum stat_id id, struct stat_counts *out);
+/* Its Prometheus text under any name, in milliseconds. */
+MUST_USE bool stat_render_ms(struct buf *out, const struct stat_counts *c,
                              const char *name);
 /* Prometheus text of the rows of these programs; false at the buffer's cap. */
 MUST_USE bool stat_render(struct buf *out, unsigned procs);

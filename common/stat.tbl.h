@@ -27,6 +27,8 @@ STAT(RUNS_RUNNING, "leat_runs_running", "", GAUGE, PROC_BROKER,
      "Runs that a worker executes now.")
 STAT(QUEUE_WAIT, "leat_queue_wait_seconds", "", HISTOGRAM, PROC_BROKER,
      "From a run being ready to its being given to a worker.")
+STAT(QUEUE_WAIT_FIRST, "leat_queue_wait_first_seconds", "", HISTOGRAM,
+     PROC_BROKER, "The same, of first attempts alone.")
 STAT(RUN_DURATION, "leat_run_duration_seconds", "", HISTOGRAM, PROC_BROKER,
      "From a run's first dispatch to its end.")
 STAT(RUNS_RETRIED, "leat_runs_retried_total", "", COUNTER, PROC_BROKER,

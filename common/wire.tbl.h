@@ -48,6 +48,9 @@ WIRE_FIELD(GRAPHS, "graphs", WIRE_LIST, true,
            "{\"id\", \"workers\" (how many serve it now), \"slots\", \"free\"}")
 WIRE_FIELD(GRAPHS, "workers", WIRE_LIST, false,
            "{\"id\",\"pid\",\"host\",\"graphs\",\"slots\",\"busy\"}")
+WIRE_FIELD(GRAPHS, "queue_wait", WIRE_OBJ, false,
+           "how long first attempts waited for a worker: {\"sum_us\", "
+           "\"counts\" (by the buckets of the histogram)}")
 WIRE_MSG(9, REFUSED, WIRE_D | WIRE_R | WIRE_V, WIRE_G | WIRE_W, WIRE_MAP,
          "The request with this tag was refused, or the HELLO, or the protocol "
          "of the peer; head: tag, run, thread")

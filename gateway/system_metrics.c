@@ -37,8 +37,21 @@ static bool put_requests(struct buf *out)
                               "%lld\n",
                               rows[i].label, (long long)stat_get(rows[i].id));
     }
-    return ok && stat_render_ms(out, STAT_HTTP_SECONDS,
-                                "lg_api_http_requests_latency");
+    struct stat_counts latency;
+    stat_take(STAT_HTTP_SECONDS, &latency);
+    return ok &&
+           stat_render_ms(out, &latency, "lg_api_http_requests_latency");
+}
+
+/* What the broker last told of how long runs wait for a worker. */
+static bool put_queue_wait(leat_view told, struct buf *out)
+{
+    struct stat_counts c = {.sum_us = leat_int(leat_get(told, "sum_us"), 0)};
+    leat_iter it = leat_iter_of(leat_get(told, "counts"));
+    while (leat_next(&it) && it.index < STAT_BUCKETS) {
+        c.counts[it.index] = leat_int(it.item, 0);
+    }
+    return stat_render_ms(out, &c, "lg_api_run_queue_wait_time_1st_attempt");
 }
 
 /* What the broker last told of its workers. */
@@ -47,13 +60,16 @@ static bool put_workers(struct gw_req *r, struct buf *out)
     int64_t most = 0;
     int64_t active = 0;
     leat_value *graphs = gw_hub_graphs(r->app->hub);
+    bool ok =
+        put_queue_wait(leat_get(leat_view_of(graphs), "queue_wait"), out);
     leat_iter it = leat_iter_of(leat_get(leat_view_of(graphs), "workers"));
     while (leat_next(&it)) {
         most += leat_int(leat_get(it.item, "slots"), 0);
         active += leat_int(leat_get(it.item, "busy"), 0);
     }
     leat_drop(graphs);
-    return put_number(out, "lg_api_workers_max",
+    return ok &&
+           put_number(out, "lg_api_workers_max",
                       "Runs that all workers can execute at a time.", most) &&
            put_number(out, "lg_api_workers_active", "Of them in use.",
                       active) &&

@@ -12,6 +12,7 @@ import pytest
 from support import http
 from support.api import Api, new_id
 from support.proc import Stack
+from support.wait import until
 
 HELLO = {"messages": [{"role": "human", "content": "hello", "id": "m1"}]}
 KEY = "open sesame"
@@ -417,11 +418,16 @@ def test_system_routes(api):
     for name, kind in (("http_requests_total", "counter"), ("http_requests_latency", "histogram"),
                        ("num_pending_runs", "gauge"), ("num_running_runs", "gauge"),
                        ("workers_max", "gauge"), ("workers_active", "gauge"),
-                       ("workers_available", "gauge")):
+                       ("workers_available", "gauge"),
+                       ("run_queue_wait_time_1st_attempt", "histogram")):
         assert f"# TYPE lg_api_{name} {kind}\n" in text, name
     numbers = api.request("GET", "/metrics?format=json").json()
     assert numbers["lg_api_workers_max"] == 128 and numbers["lg_api_workers_available"] > 0
     assert numbers['lg_api_http_requests_total{status="2xx"}'] > 0
+    before = numbers["lg_api_run_queue_wait_time_1st_attempt_count"]
+    api.post("/runs/wait", {"assistant_id": "trivial", "input": {"x": 1}})
+    until(lambda: api.get("/metrics?format=json")[
+        "lg_api_run_queue_wait_time_1st_attempt_count"] > before, "the wait being counted", 20)
 
 
 def test_reference(api):
