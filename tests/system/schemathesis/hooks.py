@@ -92,6 +92,7 @@ def place(case, parameters):
 def tame(case, body):
     """A body that names what exists, and is done soon."""
     if isinstance(body, list):
+        del body[5 if len(body) <= 1000 else len(body):]
         for part in body:
             tame(case, part)
     if not isinstance(body, dict):
@@ -136,6 +137,7 @@ def rename(case):
 
 # What is wrong with requests that the schemas allow: they cannot say it.
 UNSAID = re.compile("|".join((
+    r"^the request cannot be read",  # a tab in a header
     r"no graph id", r"^config\.configurable and context are both given",
     r"^schedule: ", r"^timezone: ", r"^end_time: ", r"^filter\.\S+: must be",
     r"^namespace: must not be longer", r"^key: must not be longer", r"^version: is required",
