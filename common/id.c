@@ -333,6 +333,21 @@ static void watch_forks(void)
     must(rc == 0);
 }
 
+static uint64_t text_seed;
+static pthread_once_t text_seeded = PTHREAD_ONCE_INIT;
+
+static void seed_texts(void)
+{
+    kernel_random(&text_seed, sizeof(text_seed));
+}
+
+uint64_t id_hash_text(const void *text, size_t size)
+{
+    must(text != NULL || size == 0);
+    must(pthread_once(&text_seeded, seed_texts) == 0);
+    return XXH3_64bits_withSeed(text, size, text_seed);
+}
+
 void id_random(void *out, size_t size)
 {
     must(out != NULL || size == 0);

@@ -51,6 +51,9 @@ int id_cmp(const struct id *a, const struct id *b);
 /* For hash tables; not for anything a peer could aim at. */
 uint64_t id_hash(const struct id *id);
 
+/* For hash tables of texts that peers choose: seeded per process. */
+uint64_t id_hash_text(const void *text, size_t size);
+
 /* xxh3-128 of the bytes as 32 lower-case hex digits; returns out. */
 char *id_xxh3_hex(const void *data, size_t size, char out[ID_HEX_SIZE]);
 

@@ -29,6 +29,10 @@ leat_value *leat_hold(const leat_value *v)
 static void release_composed(leat_value *v)
 {
     const struct value_composed *c = value_node_composed(v);
+    if (c->store != NULL) {
+        value_store_drop(c->store);
+        return;
+    }
     for (uint32_t i = 0; i < c->count; i++) {
         leat_drop(c->items[i]); /* as deep as the value nests, at most */
     }
@@ -271,12 +275,10 @@ leat_view leat_get(leat_view object, const char *key)
 
 static leat_view get_packed(leat_view object, const char *key, size_t len)
 {
-    struct value_item item = value_bytes_item(object.at);
-    if (item.type != LEAT_OBJECT) {
-        return (leat_view){NULL, NULL};
-    }
-    const unsigned char *at = item.body, *found = NULL;
-    for (uint32_t i = 0; i < item.count; i++) {
+    uint32_t count = 0;
+    const unsigned char *at = value_bytes_pairs(object.at, &count);
+    const unsigned char *found = NULL;
+    for (uint32_t i = 0; i < count; i++) {
         leat_text name;
         at = value_bytes_key(at, &name);
         if (name.len == len && memcmp(name.ptr, key, len) == 0) {

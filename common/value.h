@@ -73,6 +73,24 @@ struct value_bytes value_bytes_of(const leat_value *packed);
 /* A view of bytes that were checked and outlive the view (no owner). */
 leat_view value_view_raw(const void *bytes);
 
+/*
+ * Lists that grew by leat_append() share their items. What somebody has found
+ * out about the items can be kept beside them, for all those lists: it dies
+ * with the last one. Who wrote a note is told by its destroy().
+ */
+struct value_note {
+    void (*destroy)(struct value_note *note);
+};
+/* A list that shares from the start; the references are taken. */
+leat_value *value_list_new(size_t n, leat_value *const items[]);
+bool value_list_shares(const leat_value *list);
+/* NULL: none, or not a list that shares. Borrowed from the list. */
+struct value_note *value_list_note(const leat_value *list);
+/* Takes the note; gives the one that is kept: an older one, or NULL where none
+ * can be. */
+struct value_note *value_list_annotate(const leat_value *list,
+                                       struct value_note *note);
+
 /* The view's string as a terminated copy (caller frees), NULL if no string. */
 char *value_strdup(leat_view v);
 char *value_strdup_nonempty(leat_view v); /* NULL for "" too */

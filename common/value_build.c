@@ -39,7 +39,7 @@ static struct value_composed *new_composed(enum value_kind kind, size_t n,
     must(n <= UINT32_MAX && key_bytes < SIZE_MAX / 2);
     bool object = kind == VALUE_OBJECT;
     struct value_composed *c;
-    size_t size = sizeof(*c) + n * sizeof(c->items[0]);
+    size_t size = sizeof(*c) + n * sizeof(c->own[0]);
     size_t keys = size;
     size += object ? n * sizeof(struct leat_text) + key_bytes : 0;
     c = base_realloc(NULL, size);
@@ -50,7 +50,19 @@ static struct value_composed *new_composed(enum value_kind kind, size_t n,
     c->packed_len = value_bytes_container_head(n);
     c->count = 0;
     c->keys = object ? (struct leat_text *)(void *)((char *)c + keys) : NULL;
+    c->store = NULL;
+    c->items = c->own;
     return c;
+}
+
+void value_node_count_item(struct value_composed *c, const leat_value *item)
+{
+    struct value_extent extent = value_node_extent(leat_view_of(item));
+    must(extent.depth < VALUE_DEPTH_HARD);
+    c->packed_len += extent.len;
+    c->head.depth = c->head.depth > extent.depth
+                        ? c->head.depth
+                        : (uint16_t)(extent.depth + 1);
 }
 
 /* Takes the reference; NULL becomes null. */
@@ -59,13 +71,8 @@ static void add_item(struct value_composed *c, leat_value *item)
     if (item == NULL) {
         item = leat_new_null();
     }
-    struct value_extent extent = value_node_extent(leat_view_of(item));
-    must(extent.depth < VALUE_DEPTH_HARD);
-    c->items[c->count++] = item;
-    c->packed_len += extent.len;
-    c->head.depth = c->head.depth > extent.depth
-                        ? c->head.depth
-                        : (uint16_t)(extent.depth + 1);
+    value_node_count_item(c, item);
+    c->own[c->count++] = item;
 }
 
 struct key_room {
@@ -240,6 +247,20 @@ static leat_value *append_packed(leat_view list, size_t n,
     return leat_writer_finish(&w);
 }
 
+/* The list as one of references, one of them. */
+static leat_value *as_composed(leat_view list)
+{
+    if (value_node_at(list) == NULL) {
+        return leat_hold(list.node);
+    }
+    struct value_composed *c =
+        new_composed(VALUE_LIST, leat_count(list), 0);
+    for (leat_iter it = leat_iter_of(list); leat_next(&it);) {
+        add_item(c, leat_value_of(it.item));
+    }
+    return &c->head;
+}
+
 leat_value *leat_append(leat_view list, size_t n, leat_value *const items[])
 {
     must(items != NULL || n == 0);
@@ -249,16 +270,13 @@ leat_value *leat_append(leat_view list, size_t n, leat_value *const items[])
     if (is_small(list, n, items)) {
         return append_packed(list, n, items);
     }
-    size_t before = leat_count(list);
-    must(n <= UINT32_MAX - before);
-    struct value_composed *c = new_composed(VALUE_LIST, before + n, 0);
-    for (leat_iter it = leat_iter_of(list); leat_next(&it);) {
-        add_item(c, leat_value_of(it.item));
+    if (leat_count(list) == 0) {
+        return leat_new_list(n, items);
     }
-    for (size_t i = 0; i < n; i++) {
-        add_item(c, items[i]);
-    }
-    return &c->head;
+    leat_value *before = as_composed(list);
+    leat_value *longer = value_list_grow(before, n, items);
+    leat_drop(before);
+    return longer;
 }
 
 static bool key_is(leat_text key, const char *name)

@@ -126,7 +126,25 @@ const unsigned char *value_bytes_skip(const unsigned char *at);
 static inline const unsigned char *value_bytes_next(const unsigned char *at)
 {
     unsigned shape = value_bytes_shapes[*at];
-    return shape < VALUE_SHAPE_TEXT ? at + shape : value_bytes_skip(at);
+    if (shape < VALUE_SHAPE_TEXT) {
+        return at + shape;
+    }
+    bool empty = *at == 0x80 || *at == 0x90;
+    return empty ? at + 1 : value_bytes_skip(at);
+}
+
+/* The first pair of an object, with or without a tag; NULL: it is none. */
+static inline const unsigned char *value_bytes_pairs(const unsigned char *at,
+                                                     uint32_t *count)
+{
+    at += value_bytes_is_map(*at) ? 0 : value_bytes_tag_head(at);
+    unsigned b = *at;
+    if (!value_bytes_is_map(b)) {
+        return NULL;
+    }
+    unsigned width = b <= 0x8f ? 0 : b == 0xde ? 2 : 4;
+    *count = width == 0 ? b & 0x0fu : value_bytes_uint(at + 1, width);
+    return at + 1 + width;
 }
 
 /* The key of a pair at `at`; returns where its value stands. */

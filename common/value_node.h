@@ -4,8 +4,8 @@
  *
  * Packed values are bytes: their own behind the head (inline), part of
  * another value's (slice), or somebody else's (foreign). Composed values are
- * arrays of references. Nothing in here changes once a value has a second
- * owner.
+ * arrays of references. Nothing that a value shows changes once it has a
+ * second owner.
  */
 #ifndef COMMON_VALUE_NODE_H
 #define COMMON_VALUE_NODE_H
@@ -50,13 +50,28 @@ struct value_foreign {
     struct value_owner owner;
 };
 
+/*
+ * Items of a list that grew, and of those that grow out of it: each list sees
+ * as many of them as it has. The one that has them all may take places behind
+ * them for the next list, so that growing by one copies nothing.
+ */
+struct value_store {
+    atomic_uint refs;
+    _Atomic uint32_t used; /* places taken; the references are the store's */
+    uint32_t room;
+    struct value_note *_Atomic note;
+    leat_value *items[];
+};
+
 /* A list, or with keys (behind the items, in the same block) an object. */
 struct value_composed {
     leat_value head;
     size_t packed_len; /* bytes it will have when packed */
     uint32_t count;
-    struct leat_text *keys; /* NULL in a list */
-    leat_value *items[];
+    struct leat_text *keys;    /* NULL in a list */
+    struct value_store *store; /* whose items these are; NULL: its own */
+    leat_value *const *items;
+    leat_value *own[];
 };
 
 static inline bool value_node_is_packed(const leat_value *v)
@@ -95,6 +110,13 @@ unsigned char *value_node_pack(leat_view v, unsigned char *to);
 /* A packed value with room for `len` bytes, to be filled at *bytes. */
 leat_value *value_node_inline(size_t len, unsigned depth,
                               unsigned char **bytes);
+/* A list of the `before` items and `n` more, whose references are taken, in a
+ * store: that of `before` when it has room and this is its newest list. */
+leat_value *value_list_grow(const leat_value *before, size_t n,
+                            leat_value *const items[]);
+void value_store_drop(struct value_store *s);
+/* Bytes and depth that an item adds to a list. */
+void value_node_count_item(struct value_composed *c, const leat_value *item);
 /* A packed value of bytes from malloc(), which are freed with it. */
 leat_value *value_node_adopt(unsigned char *bytes, size_t len,
                              unsigned depth);

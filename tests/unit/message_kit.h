@@ -10,6 +10,7 @@
 
 #include "common/id.h"
 #include "common/json.h"
+#include "common/value.h"
 #include "tests/harness/harness.h"
 #include "worker/graph/message.h"
 

@@ -293,3 +293,114 @@ TEST(messages_in_outputs_get_ids)
     }
     EXPECT(graph_messages_identify(NULL) == NULL);
 }
+
+/* ---- lists that grow by a message at a time ------------------------------ */
+
+static leat_value *conversation(int n)
+{
+    leat_value **items = base_zalloc((size_t)n * sizeof *items);
+    for (int i = 0; i < n; i++) {
+        items[i] = leat_pack("{s:s, s:s, s:V}", "type", "human", "content",
+                             "some words", "id", leat_new_format("m%d", i));
+    }
+    leat_value *list = leat_new_list((size_t)n, items);
+    free(items);
+    return list;
+}
+
+/* Takes `list`. */
+static leat_value *with_message(leat_value *list, const char *text)
+{
+    struct fault fault = FAULT_INIT;
+    leat_value *more = json(text), *out;
+    EXPECT_MSG(graph_messages_add(leat_view_of(list), leat_view_of(more), &out,
+                                  &fault), "%s", fault.text);
+    leat_drop(more);
+    leat_drop(list);
+    return out;
+}
+
+static leat_value *branch_of(const leat_value *list, const char *text)
+{
+    return with_message(leat_hold(list), text);
+}
+
+static void expect_message(const leat_value *list, long at, const char *id,
+                           const char *content)
+{
+    leat_view message = leat_at(leat_view_of(list), at);
+    EXPECT_EQ(leat_tag_of(message), LEAT_MESSAGE);
+    EXPECT_MSG(leat_is(leat_get(message, "id"), id), "at %ld", at);
+    EXPECT_MSG(leat_is(leat_get(message, "content"), content), "at %ld", at);
+}
+
+TEST(messages_added_to_many_copy_nothing)
+{
+    leat_value *list = with_message(conversation(1000),
+        "{\"type\":\"ai\",\"content\":\"0\",\"id\":\"a0\"}");
+    struct value_note *note = value_list_note(list);
+    EXPECT(note != NULL);
+    for (int i = 1; i < 400; i++) {
+        char text[80];
+        snprintf(text, sizeof text,
+                 "{\"type\":\"ai\",\"content\":\"%d\",\"id\":\"a%d\"}", i, i);
+        leat_value *longer = branch_of(list, text);
+        /* The same items, and what is known of them. */
+        EXPECT(value_list_note(longer) == note);
+        leat_drop(list);
+        list = longer;
+    }
+    EXPECT_EQ(leat_count(leat_view_of(list)), 1400);
+    expect_message(list, 1399, "a399", "399");
+    /* One that is there already is replaced, wherever it is. */
+    list = with_message(list,
+        "[{\"type\":\"ai\",\"content\":\"new\",\"id\":\"a7\"},"
+        "{\"type\":\"human\",\"content\":\"new\",\"id\":\"m3\"}]");
+    EXPECT_EQ(leat_count(leat_view_of(list)), 1400);
+    expect_message(list, 1007, "a7", "new");
+    expect_message(list, 3, "m3", "new");
+    list = with_message(list, "[{\"type\":\"remove\",\"id\":\"m3\"},"
+                              "{\"type\":\"ai\",\"content\":\"x\",\"id\":\"x\"}]");
+    EXPECT_EQ(leat_count(leat_view_of(list)), 1400);
+    expect_message(list, 3, "m4", "some words");
+    expect_message(list, -1, "x", "x");
+    leat_drop(list);
+}
+
+TEST(messages_of_branches_are_their_own)
+{
+    leat_value *base = with_message(conversation(100),
+        "{\"type\":\"ai\",\"content\":\"b\",\"id\":\"b\"}");
+    leat_value *left = branch_of(base,
+        "{\"type\":\"ai\",\"content\":\"left\",\"id\":\"next\"}");
+    leat_value *right = branch_of(base,
+        "{\"type\":\"ai\",\"content\":\"right\",\"id\":\"next\"}");
+    right = with_message(right,
+        "[{\"type\":\"ai\",\"content\":\"r\",\"id\":\"r\"},"
+        "{\"type\":\"ai\",\"content\":\"again\",\"id\":\"r\"}]");
+    EXPECT_EQ(leat_count(leat_view_of(base)), 101);
+    EXPECT_EQ(leat_count(leat_view_of(left)), 102);
+    EXPECT_EQ(leat_count(leat_view_of(right)), 103);
+    expect_message(left, -1, "next", "left");
+    expect_message(right, -2, "next", "right");
+    expect_message(right, -1, "r", "again");
+    leat_drop(base);
+    leat_drop(left);
+    leat_drop(right);
+}
+
+TEST(messages_among_other_things_are_merged_as_ever)
+{
+    /* A list that a node made longer by itself, with what is no message. */
+    leat_value *list = with_message(conversation(100), "[]");
+    leat_value *text = leat_new_string("just words");
+    leat_value *longer = leat_append(leat_view_of(list), 1, &text);
+    longer = with_message(longer,
+        "{\"type\":\"ai\",\"content\":\"b\",\"id\":\"m5\"}");
+    EXPECT_EQ(leat_count(leat_view_of(longer)), 101);
+    expect_message(longer, 5, "m5", "b");
+    EXPECT(leat_is(leat_get(leat_at(leat_view_of(longer), 100), "content"),
+                   "just words"));
+    leat_drop(longer);
+    leat_drop(list);
+}

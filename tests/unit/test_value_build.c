@@ -321,3 +321,103 @@ TEST(value_parts_are_as_deep_as_they_are)
     EXPECT_EQ(leat_count(leat_view_of(v)), 1);
     leat_drop(v);
 }
+
+static void count_end(struct value_note *note)
+{
+    struct counted_note {
+        struct value_note note;
+        int ends;
+    } *counted = (struct counted_note *)(void *)note;
+    counted->ends++;
+}
+
+static leat_value *grown(const leat_value *list, int more)
+{
+    leat_value *item = leat_new_int(more);
+    return leat_append(leat_view_of(list), 1, &item);
+}
+
+static void expect_last(const leat_value *list, size_t count, int last)
+{
+    EXPECT_EQ(leat_count(leat_view_of(list)), count);
+    EXPECT_EQ(leat_int(leat_at(leat_view_of(list), -1), -1), last);
+    leat_value *packed = value_packed(list);
+    EXPECT_EQ(value_bytes_of(packed).len,
+              value_packed_size(leat_view_of(list)));
+    EXPECT(leat_equal(leat_view_of(packed), leat_view_of(list)));
+    leat_drop(packed);
+}
+
+TEST(value_lists_that_grow_share_their_items)
+{
+    struct {
+        struct value_note note;
+        int ends;
+    } noted = {.note.destroy = count_end}, refused = noted;
+    leat_value *items[2000];
+    for (int i = 0; i < 2000; i++) {
+        items[i] = leat_new_int(i);
+    }
+    leat_value *base = value_list_new(2000, items);
+    EXPECT(value_list_annotate(base, &noted.note) == &noted.note);
+    leat_value *first = grown(base, 7), *second = grown(first, 8);
+    /* The note is that of the items, which all three have in common. */
+    EXPECT(value_list_note(second) == &noted.note);
+    EXPECT(value_list_annotate(second, &refused.note) == &noted.note);
+    EXPECT_EQ(refused.ends, 1);
+    /* The place behind the base is taken: another branch has its own. */
+    leat_value *branch = grown(base, 9);
+    EXPECT(value_list_note(branch) == NULL);
+    EXPECT(value_list_shares(branch));
+    expect_last(base, 2000, 1999);
+    expect_last(first, 2001, 7);
+    expect_last(second, 2002, 8);
+    expect_last(branch, 2001, 9);
+    leat_drop(base);
+    leat_drop(first);
+    leat_drop(branch);
+    EXPECT_EQ(noted.ends, 0);
+    expect_last(second, 2002, 8);
+    leat_drop(second);
+    EXPECT_EQ(noted.ends, 1);
+}
+
+TEST(value_notes_are_kept_by_lists_that_share_only)
+{
+    struct {
+        struct value_note note;
+        int ends;
+    } noted = {.note.destroy = count_end};
+    leat_value *plain = leat_new_list(0, NULL), *text = leat_new_string("x");
+    EXPECT(value_list_annotate(plain, &noted.note) == NULL);
+    EXPECT(value_list_annotate(text, &noted.note) == NULL);
+    EXPECT_EQ(noted.ends, 2);
+    EXPECT(value_list_note(NULL) == NULL && !value_list_shares(plain));
+    leat_drop(plain);
+    leat_drop(text);
+}
+
+TEST(value_list_grows_past_its_room_and_every_head_size)
+{
+    leat_value *items[12], *list;
+    for (int i = 0; i < 12; i++) {
+        items[i] = leat_new_int(i);
+    }
+    list = value_list_new(12, items);
+    for (int n = 12; n < 66000; n += n < 20 || n > 65500 ? 1 : n / 8) {
+        size_t more = n < 20 || n > 65500 ? 1 : (size_t)n / 8;
+        leat_value **added = base_zalloc(more * sizeof *added);
+        leat_value *longer = leat_append(leat_view_of(list), more, added);
+        EXPECT_EQ(leat_count(leat_view_of(longer)), (size_t)n + more);
+        leat_drop(list);
+        list = longer;
+        free(added);
+    }
+    EXPECT(leat_type_of(leat_at(leat_view_of(list), -1)) == LEAT_NULL);
+    leat_value *packed = value_packed(list);
+    EXPECT(value_check(value_bytes_of(packed).ptr,
+                       value_bytes_of(packed).len) > 65536);
+    EXPECT_EQ(leat_count(leat_view_of(packed)), leat_count(leat_view_of(list)));
+    leat_drop(packed);
+    leat_drop(list);
+}

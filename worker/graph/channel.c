@@ -385,19 +385,20 @@ bool graph_channel_update(struct channels *c, uint32_t channel,
     return updates[u.spec->kind](&u, changed);
 }
 
-bool graph_channel_available(const struct channels *c, uint32_t channel)
+bool graph_channel_is_full(const struct channels *c, uint32_t channel)
 {
     const struct graph_channel *spec = spec_of(c, channel);
     const struct channel *at = &c->at[channel];
+    must(at->value != NULL);
     switch (spec->kind) {
     case CHANNEL_BARRIER:
         return barrier_full(spec, at);
     case CHANNEL_BARRIER_FINISH:
         return at->finished && barrier_full(spec, at);
     case CHANNEL_LAST_FINISH:
-        return at->finished && at->value != NULL;
+        return at->finished;
     default:
-        return at->value != NULL;
+        return true;
     }
 }
 
@@ -493,56 +494,78 @@ void graph_channels_init(struct channels *c, const struct graph *g,
 void graph_channels_copy(struct channels *to, const struct channels *from)
 {
     to->graph = from->graph;
-    to->at = base_zalloc(from->graph->channel_count * sizeof *to->at);
-    for (size_t i = 0; i < from->graph->channel_count; i++) {
-        to->at[i].value = leat_hold(from->at[i].value);
-        to->at[i].finished = from->at[i].finished;
+    size_t count = from->graph->channel_count;
+    to->at = base_realloc(NULL, count * sizeof *to->at);
+    memcpy(to->at, from->at, count * sizeof *to->at);
+    for (size_t i = 0; i < count; i++) {
+        if (to->at[i].value != NULL) { /* most hold nothing most of the time */
+            leat_hold(to->at[i].value);
+        }
     }
 }
 
 void graph_channels_fini(struct channels *c)
 {
     for (size_t i = 0; c->at != NULL && i < c->graph->channel_count; i++) {
-        leat_drop(c->at[i].value);
+        if (c->at[i].value != NULL) {
+            leat_drop(c->at[i].value);
+        }
     }
     free(c->at);
     c->at = NULL;
 }
 
+/* What becomes an object of at most so many keys. */
+struct pairs {
+    size_t count;
+    const char **names;
+    leat_value **items;
+};
+
+static struct pairs pairs_new(size_t most)
+{
+    struct pairs p = {0};
+    p.names = base_realloc(
+        NULL, (most + 1) * (sizeof *p.names + sizeof *p.items));
+    p.items = (leat_value **)(void *)(p.names + most + 1);
+    return p;
+}
+
+static void pairs_add(struct pairs *p, const char *name, leat_value *item)
+{
+    p->names[p->count] = name;
+    p->items[p->count++] = item;
+}
+
+static leat_value *pairs_finish(struct pairs *p)
+{
+    leat_value *out = leat_new_object(p->count, p->names, p->items);
+    free(p->names);
+    return out;
+}
+
 leat_value *graph_channels_read(const struct channels *c,
                                 const struct graph_keys *keys)
 {
-    size_t n = 0;
-    const char **names = base_zalloc((keys->count + 1) * sizeof *names);
-    leat_value **items = base_zalloc((keys->count + 1) * sizeof *items);
+    struct pairs p = pairs_new(keys->count);
     for (size_t i = 0; i < keys->count; i++) {
-        leat_view v = graph_channel_get(c, keys->at[i]);
-        if (leat_type_of(v) != LEAT_MISSING) {
-            names[n] = c->graph->channels[keys->at[i]].name;
-            items[n++] = leat_value_of(v);
+        uint32_t channel = keys->at[i];
+        if (graph_channel_available(c, channel)) {
+            pairs_add(&p, c->graph->channels[channel].name,
+                      leat_hold(c->at[channel].value));
         }
     }
-    leat_value *out = leat_new_object(n, names, items);
-    free(names);
-    free(items);
-    return out;
+    return pairs_finish(&p);
 }
 
 leat_value *graph_channels_dump(const struct channels *c)
 {
-    size_t count = c->graph->channel_count;
-    size_t n = 0;
-    const char **names = base_zalloc(count * sizeof *names);
-    leat_value **items = base_zalloc(count * sizeof *items);
-    for (size_t i = 0; i < count; i++) {
+    struct pairs p = pairs_new(c->graph->channel_count);
+    for (size_t i = 0; i < c->graph->channel_count; i++) {
         leat_value *v = graph_channel_dump(c, (uint32_t)i);
         if (v != NULL) {
-            names[n] = c->graph->channels[i].name;
-            items[n++] = v;
+            pairs_add(&p, c->graph->channels[i].name, v);
         }
     }
-    leat_value *out = leat_new_object(n, names, items);
-    free(names);
-    free(items);
-    return out;
+    return pairs_finish(&p);
 }

@@ -37,7 +37,15 @@ struct channel_values {
 MUST_USE bool graph_channel_update(struct channels *c, uint32_t channel,
                                    struct channel_values values,
                                    bool *changed, struct fault *f);
-bool graph_channel_available(const struct channels *c, uint32_t channel);
+/* Of a channel that holds something. */
+bool graph_channel_is_full(const struct channels *c, uint32_t channel);
+/* Inline, because each step asks it of each channel. */
+static inline bool graph_channel_available(const struct channels *c,
+                                           uint32_t channel)
+{
+    must(channel < c->graph->channel_count);
+    return c->at[channel].value != NULL && graph_channel_is_full(c, channel);
+}
 /* Borrowed; missing when not available. */
 leat_view graph_channel_get(const struct channels *c, uint32_t channel);
 bool graph_channel_consume(struct channels *c, uint32_t channel);

@@ -112,6 +112,11 @@ void graph_message_calls_draft(struct message_draft *d)
         /* Where OpenAI's answers have them. */
         calls = leat_get(d->fields[FIELD_EXTRA], "tool_calls");
     }
+    if (leat_count(calls) == 0 && leat_count(invalid) == 0) {
+        d->fields[FIELD_CALLS] = leat_view_of(NULL);
+        d->fields[FIELD_INVALID_CALLS] = leat_view_of(NULL);
+        return; /* most messages */
+    }
     struct message_calls c = graph_message_calls_new();
     for (leat_iter it = leat_iter_of(invalid); leat_next(&it);) {
         graph_message_calls_bad(&c, leat_get(it.item, "name"),

@@ -114,8 +114,10 @@ static bool settle(struct message_draft *d, leat_view like,
     require_text(d, FIELD_ID);
     require_text(d, FIELD_NAME);
     require_text(d, FIELD_CALL_ID);
-    graph_message_draft_set(d, FIELD_EXAMPLE,
-                            leat_new_bool(leat_true(d->fields[FIELD_EXAMPLE])));
+    if (graph_message_draft_is_set(d->fields[FIELD_EXAMPLE])) {
+        bool example = leat_true(d->fields[FIELD_EXAMPLE]);
+        graph_message_draft_set(d, FIELD_EXAMPLE, leat_new_bool(example));
+    }
     if (d->kind == GRAPH_MESSAGE_TOOL && !graph_message_draft_is_set(d->fields[FIELD_CALL_ID])) {
         return fail(fault, "ValueError",
                     "Tool messages must have a 'tool_call_id', got ", like);
@@ -152,6 +154,9 @@ static void draft_extra(struct message_draft *d, leat_view object,
 {
     leat_view given = d->fields[FIELD_EXTRA];
     bool developer = leat_is(leat_get(object, type_key), "developer");
+    if (!d->others && !developer) {
+        return; /* `role` is none of the fields, so both types are seen */
+    }
     leat_writer *w = leat_writer_new();
     size_t added = 0;
     leat_write_object(w);

@@ -31,10 +31,11 @@ enum unset {
 
 static const struct {
     const char *key;
+    size_t len;
     enum unset unset;
     unsigned kinds;
 } field_table[FIELD_COUNT] = {
-#define FIELD(name, key, unset, kinds) {key, unset, kinds},
+#define FIELD(name, key, unset, kinds) {key, sizeof(key) - 1, unset, kinds},
 #include "worker/graph/message.tbl.h"
 #undef FIELD
 };
@@ -76,6 +77,12 @@ static const char *type_of_kind(enum graph_message_kind kind)
     return "";
 }
 
+static bool key_is(leat_text key, int field)
+{
+    return key.len == field_table[field].len &&
+           memcmp(key.ptr, field_table[field].key, key.len) == 0;
+}
+
 bool graph_message_draft_is_set(leat_view v)
 {
     enum leat_type type = leat_type_of(v);
@@ -96,17 +103,28 @@ bool graph_message_draft_complete(leat_view v)
     return leat_count(v) == count;
 }
 
+/* FIELD_COUNT: no message has this key. */
+static int field_of(leat_text key)
+{
+    int i = 0;
+    while (i < FIELD_COUNT && !key_is(key, i)) {
+        i++;
+    }
+    return i;
+}
+
 struct message_draft graph_message_draft_of(enum graph_message_kind kind,
                                             leat_view object)
 {
     struct message_draft d = {.kind = kind};
     for (leat_iter it = leat_iter_of(object); leat_next(&it);) {
-        for (int i = 0; i < FIELD_COUNT; i++) {
-            if (it.key.len == strlen(field_table[i].key) &&
-                memcmp(it.key.ptr, field_table[i].key, it.key.len) == 0) {
-                d.fields[i] =
-                    graph_message_draft_is_set(it.item) ? it.item : leat_view_of(NULL);
-            }
+        int field = field_of(it.key);
+        if (field == FIELD_COUNT) {
+            d.others = true;
+        } else {
+            d.fields[field] = graph_message_draft_is_set(it.item)
+                                  ? it.item
+                                  : leat_view_of(NULL);
         }
     }
     return d;
@@ -184,12 +202,10 @@ leat_value *graph_message_draft_finish(struct message_draft *d)
 
 bool graph_message_draft_knows(leat_text key, const char *type_key)
 {
-    for (int i = 0; i < FIELD_COUNT; i++) {
-        const char *known = i == FIELD_TYPE ? type_key : field_table[i].key;
-        if (key.len == strlen(known) &&
-            memcmp(key.ptr, known, key.len) == 0) {
-            return true;
-        }
+    int field = field_of(key);
+    if (field == FIELD_TYPE || field == FIELD_COUNT) {
+        return key.len == strlen(type_key) &&
+               memcmp(key.ptr, type_key, key.len) == 0;
     }
-    return false;
+    return true;
 }

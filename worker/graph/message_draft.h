@@ -19,6 +19,7 @@ struct message_draft {
     enum graph_message_kind kind;
     leat_view fields[FIELD_COUNT];   /* missing: unset */
     leat_value *owned[FIELD_COUNT];  /* dropped when the draft is finished */
+    bool others;                     /* the object has keys of no field */
 };
 
 /* By the name that a `type` or `role` has, aliases too; NONE if unknown. */

@@ -5,8 +5,8 @@
  */
 #include "worker/graph/message.h"
 
-#include "common/id.h"
-#include <pthread.h>
+#include "common/value.h"
+#include "worker/graph/message_index.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,70 +65,12 @@ static bool push_messages(struct list *l, leat_view v, struct fault *fault)
     return true;
 }
 
-/* ---- ids ----------------------------------------------------------------- */
-
-/* Which message an id stands for: an open table, at most half full. */
-struct slot {
-    leat_text id; /* ptr NULL: free */
-    size_t index; /* in the list */
-    bool removed;
-};
-
-struct ids {
-    struct slot *slots;
-    size_t mask;
-    bool any_removed;
-};
-
-static uint64_t hash_seed;
-static pthread_once_t hash_seeded = PTHREAD_ONCE_INIT;
-
-/* Clients choose ids, so where they fall must not be theirs to choose. */
-static void seed_hash(void)
-{
-    id_random(&hash_seed, sizeof(hash_seed));
-}
-
-static size_t hash(leat_text text)
-{
-    uint64_t h = hash_seed ^ text.len;
-    for (size_t i = 0; i < text.len; i++) {
-        h = (h ^ (unsigned char)text.ptr[i]) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    return (size_t)h;
-}
-
-static void ids_init(struct ids *ids, size_t count)
-{
-    size_t room = 16;
-    while (room < 2 * count) {
-        room *= 2;
-    }
-    must(pthread_once(&hash_seeded, seed_hash) == 0);
-    *ids = (struct ids){.slots = base_zalloc(room * sizeof(*ids->slots)),
-                        .mask = room - 1};
-}
+/* ---- the reducer --------------------------------------------------------- */
 
 static leat_text id_of(const leat_value *message)
 {
     return leat_string(leat_get(leat_view_of(message), "id"));
 }
-
-/* The slot of an id, or the free one where it belongs. */
-static struct slot *find(const struct ids *ids, leat_text id)
-{
-    must(id.ptr != NULL);
-    size_t i = hash(id) & ids->mask;
-    while (ids->slots[i].id.ptr != NULL &&
-           (ids->slots[i].id.len != id.len ||
-            memcmp(ids->slots[i].id.ptr, id.ptr, id.len) != 0)) {
-        i = (i + 1) & ids->mask;
-    }
-    return &ids->slots[i];
-}
-
-/* ---- the reducer --------------------------------------------------------- */
 
 static bool is_remove(const leat_value *message)
 {
@@ -148,12 +90,19 @@ static size_t behind_remove_all(const struct list *right)
     return 0;
 }
 
+/* A list while messages are merged into it. */
+struct merging {
+    struct list list;
+    struct message_index *ids;
+    bool any_removed;
+};
+
 /* Puts `message`, whose reference is taken, where it belongs in the list. */
-static bool merge_one(struct list *merged, struct ids *ids,
-                      leat_value *message, struct fault *fault)
+static bool merge_one(struct merging *m, leat_value *message,
+                      struct fault *fault)
 {
     leat_text id = id_of(message);
-    struct slot *slot = find(ids, id);
+    struct message_slot *slot = graph_message_index_find(m->ids, id);
     bool known = slot->id.ptr != NULL;
     if (is_remove(message)) {
         if (!known) {
@@ -162,66 +111,89 @@ static bool merge_one(struct list *merged, struct ids *ids,
                             "doesn't exist ('%.*s')",
                             (int)min_size(id.len, 1000), id.ptr);
         } else {
-            slot->removed = ids->any_removed = true;
+            slot->removed = m->any_removed = true;
         }
         leat_drop(message);
         return known;
     }
     if (!known) {
-        *slot = (struct slot){id, merged->count, false};
-        push(merged, message);
+        *slot = (struct message_slot){id, m->list.count, false};
+        push(&m->list, message);
         return true;
     }
-    leat_drop(merged->items[slot->index]);
-    merged->items[slot->index] = message;
+    leat_drop(m->list.items[slot->index]);
+    m->list.items[slot->index] = message;
     slot->id = id; /* the old text may have gone with its message */
     slot->removed = false;
     return true;
 }
 
-static void drop_removed(struct list *merged, const struct ids *ids)
+static void drop_removed(struct merging *m)
 {
+    struct list *l = &m->list;
     size_t kept = 0;
-    for (size_t i = 0; i < merged->count; i++) {
-        if (find(ids, id_of(merged->items[i]))->removed) {
+    for (size_t i = 0; i < l->count; i++) {
+        leat_value *message = l->items[i];
+        if (graph_message_index_find(m->ids, id_of(message))->removed) {
             continue;
         }
-        leat_value *message = merged->items[i];
-        merged->items[i] = merged->items[kept];
-        merged->items[kept++] = message;
+        l->items[i] = l->items[kept];
+        l->items[kept++] = message;
     }
-    while (merged->count > kept) {
-        leat_drop(merged->items[--merged->count]);
+    while (l->count > kept) {
+        leat_drop(l->items[--l->count]);
     }
-}
-
-static bool merge(struct list *merged, const struct list *right,
-                  struct fault *fault)
-{
-    struct ids ids;
-    ids_init(&ids, merged->count + right->count);
-    for (size_t i = 0; i < merged->count; i++) {
-        leat_text id = id_of(merged->items[i]);
-        *find(&ids, id) = (struct slot){id, i, false};
-    }
-    bool ok = true;
-    for (size_t i = 0; ok && i < right->count; i++) {
-        ok = merge_one(merged, &ids, leat_hold(right->items[i]), fault);
-    }
-    if (ok && ids.any_removed) {
-        drop_removed(merged, &ids);
-    }
-    free(ids.slots);
-    return ok;
 }
 
 /* Takes the references out of the list, from `first` on. */
 static leat_value *take_list(struct list *l, size_t first)
 {
-    leat_value *v = leat_new_list(
+    leat_value *v = value_list_new(
         l->count - first, l->items != NULL ? l->items + first : NULL);
     l->count = first;
     return v;
+}
+
+/* The merged list with its index beside it, or NULL. */
+static leat_value *merge(struct merging *m, const struct list *right,
+                         struct fault *fault)
+{
+    leat_value *out = NULL;
+    bool ok = true;
+    m->ids = graph_message_index_new(m->list.count + right->count);
+    for (size_t i = 0; i < m->list.count; i++) {
+        leat_text id = id_of(m->list.items[i]);
+        *graph_message_index_find(m->ids, id) =
+            (struct message_slot){id, i, false};
+    }
+    for (size_t i = 0; ok && i < right->count; i++) {
+        ok = merge_one(m, leat_hold(right->items[i]), fault);
+    }
+    if (ok && m->any_removed) {
+        drop_removed(m);
+        out = take_list(&m->list, 0);
+    } else if (ok) {
+        out = take_list(&m->list, 0);
+        graph_message_index_keep(&m->ids, out);
+    }
+    graph_message_index_destroy(&m->ids);
+    return out;
+}
+
+/* Only new messages: the list goes on as it is. NULL: they are to be merged. */
+static leat_value *extend(leat_view left, struct list *added)
+{
+    size_t n = added->count;
+    for (size_t i = 0; i < n; i++) {
+        if (is_remove(added->items[i])) {
+            return NULL;
+        }
+    }
+    if (!graph_message_index_absent(left.node, added->items, n)) {
+        return NULL;
+    }
+    added->count = 0;
+    return leat_append(left, n, added->items);
 }
 
 static bool check_given(leat_view left, leat_view right, struct fault *fault)
@@ -239,6 +211,12 @@ static bool check_given(leat_view left, leat_view right, struct fault *fault)
                            leat_true(left) ? "left" : "right");
 }
 
+static bool push_left(struct merging *m, leat_view left, struct fault *fault)
+{
+    return leat_type_of(left) == LEAT_MISSING ||
+           push_messages(&m->list, left, fault);
+}
+
 bool graph_messages_add(leat_view left, leat_view right, leat_value **out,
                         struct fault *fault)
 {
@@ -247,17 +225,22 @@ bool graph_messages_add(leat_view left, leat_view right, leat_value **out,
     if (!check_given(left, right, fault)) {
         return false;
     }
-    struct list merged = {0}, added = {0};
-    bool ok = (leat_type_of(left) == LEAT_MISSING ||
-               push_messages(&merged, left, fault)) &&
+    struct merging m = {0};
+    struct list added = {0};
+    bool known = left.at == NULL && graph_message_index_covers(left.node);
+    bool ok = (known || push_left(&m, left, fault)) &&
               push_messages(&added, right, fault);
     size_t behind = ok ? behind_remove_all(&added) : 0;
     if (behind > 0) {
         *out = take_list(&added, behind);
-    } else if (ok && merge(&merged, &added, fault)) {
-        *out = take_list(&merged, 0);
+    } else if (ok && known) {
+        *out = extend(left, &added);
+        ok = *out != NULL || push_left(&m, left, fault);
     }
-    list_fini(&merged);
+    if (ok && *out == NULL) {
+        *out = merge(&m, &added, fault);
+    }
+    list_fini(&m.list);
     list_fini(&added);
     return *out != NULL;
 }

@@ -16,11 +16,14 @@ struct pending {
     struct write write;
     bool loaded; /* with the checkpoint */
     bool kept;   /* this run has stored it, at its exit (save.c) */
+    uint32_t after; /* the next one in the chain of its task's hash */
 };
 
+/* A step may have thousands of tasks, and each of them looks for its own. */
 struct pendings {
-    struct pending *at;
-    size_t count, room;
+    struct pending *at; /* as they came */
+    size_t count, room; /* as many chains as there is room, a power of two */
+    struct pending_chain *chains;
 };
 
 /* All but graph-unknown special names come along (unknown channels too). */
@@ -38,6 +41,11 @@ const leat_value *graph_pendings_get(const struct pendings *p,
 /* Appends this task's ordinary writes (not error, interrupt, resume). */
 void graph_pendings_to_writes(const struct pendings *p, const char *task_id,
                               struct writes *out);
+/* Walks the writes of one task, as they came: the place behind `at` (first:
+ * PENDING_NONE), or PENDING_NONE at the end. */
+#define PENDING_NONE UINT32_MAX
+uint32_t graph_pendings_next(const struct pendings *p, const char *task_id,
+                             uint32_t at);
 void graph_pendings_fini(struct pendings *p);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include "worker/graph/plan.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +12,17 @@
 
 static char *task_namespace(const char *ns, const char *name, const char *id)
 {
-    char *out = NULL;
-    must(asprintf(&out, "%s%s%s:%s", ns, ns[0] != '\0' ? "|" : "", name,
-                  id) >= 0);
+    size_t outer = strlen(ns), own = strlen(name), task = strlen(id);
+    char *out = base_realloc(NULL, outer + own + task + 3);
+    char *to = out;
+    memcpy(to, ns, outer);
+    to += outer;
+    if (outer > 0) {
+        *to++ = '|';
+    }
+    memcpy(to, name, own);
+    to[own] = ':';
+    memcpy(to + own + 1, id, task + 1);
     return out;
 }
 
@@ -31,6 +38,16 @@ static void init_task(struct task *t, const struct plan *p,
     t->ns = task_namespace(p->ns, key->node->name, t->id);
 }
 
+/* The place of one more task; its fields are yet to be set. */
+static struct task *add_task(struct tasks *out, size_t *room)
+{
+    if (out->count == *room) {
+        *room = *room > 0 ? *room * 2 : 4;
+        out->at = base_realloc(out->at, *room * sizeof *out->at);
+    }
+    return &out->at[out->count++];
+}
+
 static struct task_key key_of(const struct plan *p,
                               const struct graph_node *node)
 {
@@ -43,7 +60,7 @@ static struct task_key key_of(const struct plan *p,
 }
 
 /* Sends to nodes that are gone are passed over. */
-static void plan_sends(const struct plan *p, struct tasks *out)
+static void plan_sends(const struct plan *p, struct tasks *out, size_t *room)
 {
     const struct graph *g = p->channels->graph;
     leat_view sends = graph_channel_get(p->channels, CHANNEL_TASKS);
@@ -57,7 +74,7 @@ static void plan_sends(const struct plan *p, struct tasks *out)
         struct task_key key = key_of(p, node);
         key.push = true;
         key.index = (uint32_t)it.index;
-        struct task *t = &out->at[out->count++];
+        struct task *t = add_task(out, room);
         init_task(t, p, &key);
         t->input = leat_value_of(leat_get(it.item, "arg"));
         if (t->input == NULL) {
@@ -104,7 +121,7 @@ static leat_value *input_of(const struct plan *p, const struct graph_node *n,
     return leat_hold(*state);
 }
 
-static void plan_nodes(const struct plan *p, struct tasks *out)
+static void plan_nodes(const struct plan *p, struct tasks *out, size_t *room)
 {
     const struct graph *g = p->channels->graph;
     bool by_name = any_updated(p);
@@ -114,7 +131,7 @@ static void plan_nodes(const struct plan *p, struct tasks *out)
             &g->nodes[by_name ? g->by_name[i] : (uint32_t)i];
         if (triggered(p, n)) {
             struct task_key key = key_of(p, n);
-            struct task *t = &out->at[out->count++];
+            struct task *t = add_task(out, room);
             init_task(t, p, &key);
             t->input = input_of(p, n, &state);
         }
@@ -125,13 +142,11 @@ static void plan_nodes(const struct plan *p, struct tasks *out)
 void graph_plan_next(const struct plan *p, struct tasks *out)
 {
     must(p->channels->graph == p->checkpoint->graph);
-    const struct graph *g = p->channels->graph;
-    size_t sends = leat_count(graph_channel_get(p->channels, CHANNEL_TASKS));
+    size_t room = 0;
     *out = (struct tasks){0};
-    out->at = base_zalloc((sends + g->node_count) * sizeof *out->at);
-    plan_sends(p, out);
+    plan_sends(p, out, &room);
     if (graph_checkpoint_any_version(p->checkpoint)) {
-        plan_nodes(p, out);
+        plan_nodes(p, out, &room);
     }
 }
 
@@ -214,86 +229,79 @@ static void consume(struct apply *a, const struct task *t)
     }
 }
 
-/* Where each channel's values begin in one array of all, in order. */
-static uint32_t *group_offsets(const struct apply *a, size_t *total)
+/* The values of a step by channel, in one array, in order. */
+struct grouped {
+    const leat_value **values;
+    uint32_t *from;    /* by channel: its first; the next one's is its end */
+    uint32_t *next;    /* by channel: where one more goes */
+    uint32_t *written; /* channels, in the order of their first writes */
+    size_t count;      /* of those */
+};
+
+static void count_values(const struct apply *a, struct grouped *g)
 {
-    size_t channels = a->graph->channel_count;
-    uint32_t *offset = base_zalloc((channels + 1) * sizeof *offset);
     for (size_t i = 0; i < a->n; i++) {
         const struct writes *w = a->order[i]->writes;
         for (size_t j = 0; w != NULL && j < w->count; j++) {
             if (w->at[j].channel >= 0) {
-                offset[w->at[j].channel + 1]++;
+                g->from[w->at[j].channel + 1]++;
             }
         }
     }
-    for (size_t i = 0; i < channels; i++) {
-        offset[i + 1] += offset[i];
+    for (size_t i = 0; i < a->graph->channel_count; i++) {
+        g->from[i + 1] += g->from[i];
+        g->next[i] = g->from[i];
     }
-    *total = offset[channels];
-    return offset;
 }
 
-static const leat_value **group_values(const struct apply *a,
-                                       const uint32_t *offset, size_t total)
+static void place_values(const struct apply *a, struct grouped *g)
 {
-    const leat_value **values = base_zalloc((total + 1) * sizeof *values);
-    size_t channels = a->graph->channel_count;
-    uint32_t *next = base_memdup(offset, (channels + 1) * sizeof *next);
-    for (size_t i = 0; i < a->n; i++) {
-        const struct writes *w = a->order[i]->writes;
-        for (size_t j = 0; w != NULL && j < w->count; j++) {
-            if (w->at[j].channel >= 0) {
-                values[next[w->at[j].channel]++] = w->at[j].value;
-            }
-        }
-    }
-    free(next);
-    return values;
-}
-
-/* The channels that are written, each once, in the order of their first
- * writes: of several that refuse the first one is told. */
-static uint32_t *written_channels(const struct apply *a, size_t *n)
-{
-    size_t channels = a->graph->channel_count;
-    uint32_t *out = base_zalloc((channels + 1) * sizeof *out);
-    bool *known = base_zalloc((channels + 1) * sizeof *known);
-    *n = 0;
     for (size_t i = 0; i < a->n; i++) {
         const struct writes *w = a->order[i]->writes;
         for (size_t j = 0; w != NULL && j < w->count; j++) {
             int c = w->at[j].channel;
-            if (c >= 0 && !known[c]) {
-                known[c] = true;
-                out[(*n)++] = (uint32_t)c;
+            if (c < 0) {
+                continue;
             }
+            if (g->next[c] == g->from[c]) {
+                g->written[g->count++] = (uint32_t)c;
+            }
+            g->values[g->next[c]++] = w->at[j].value;
         }
     }
-    free(known);
-    return out;
 }
 
+static struct grouped group_values(const struct apply *a)
+{
+    size_t channels = a->graph->channel_count;
+    struct grouped g = {0};
+    g.from = base_zalloc((3 * channels + 1) * sizeof *g.from);
+    g.next = g.from + channels + 1;
+    g.written = g.next + channels;
+    count_values(a, &g);
+    g.values = base_realloc(
+        NULL, ((size_t)g.from[channels] + 1) * sizeof *g.values);
+    place_values(a, &g);
+    return g;
+}
+
+/* Of several channels that refuse the one that was written first is told. */
 static bool update_written(struct apply *a)
 {
-    size_t total, n;
-    uint32_t *offset = group_offsets(a, &total);
-    const leat_value **values = group_values(a, offset, total);
-    uint32_t *written = written_channels(a, &n);
+    struct grouped g = group_values(a);
     bool fine = true;
-    for (size_t i = 0; fine && i < n; i++) {
-        uint32_t c = written[i];
+    for (size_t i = 0; fine && i < g.count; i++) {
+        uint32_t c = g.written[i];
         bool changed = false;
-        const struct channel_values all = {values + offset[c],
-                                           offset[c + 1] - offset[c]};
+        const struct channel_values all = {g.values + g.from[c],
+                                           g.from[c + 1] - g.from[c]};
         fine = graph_channel_update(a->channels, c, all, &changed, a->fault);
         if (changed) {
             mark_changed(a, c);
         }
     }
-    free(written);
-    free(values);
-    free(offset);
+    free(g.values);
+    free(g.from);
     return fine;
 }
 

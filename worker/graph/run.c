@@ -212,9 +212,11 @@ static leat_value *open_interrupts(const struct loop *l)
     leat_value *out = leat_new_object(0, NULL, NULL);
     for (size_t i = 0; i < l->pending.count; i++) {
         const struct pending *p = &l->pending.at[i];
-        const struct task *t = graph_tasks_get(&l->tasks, p->task_id);
-        if (p->write.channel != WRITE_INTERRUPT || t == NULL ||
-            t->writes.count > 0) {
+        const struct task *t =
+            p->write.channel == WRITE_INTERRUPT
+                ? graph_tasks_get(&l->tasks, p->task_id)
+                : NULL;
+        if (t == NULL || t->writes.count > 0) {
             continue;
         }
         leat_value *more = leat_with(leat_view_of(out), p->task_id,

@@ -311,11 +311,9 @@ struct exiting {
 static struct exiting exiting_of(const struct pendings *p, size_t from)
 {
     struct exiting e = {.task_id = p->at[from].task_id, .all_kept = true};
-    for (size_t i = from; i < p->count; i++) {
-        const struct pending *it = &p->at[i];
-        if (!is_of(it, e.task_id)) {
-            continue;
-        }
+    uint32_t at = PENDING_NONE;
+    while ((at = graph_pendings_next(p, e.task_id, at)) != PENDING_NONE) {
+        const struct pending *it = &p->at[at];
         e.all_kept = e.all_kept && it->kept;
         e.any_kept = e.any_kept || it->kept;
         if (it->write.channel != WRITE_TAKEN) {
@@ -331,12 +329,7 @@ static struct exiting exiting_of(const struct pendings *p, size_t from)
 
 static bool is_first_of_task(const struct pendings *p, size_t at)
 {
-    for (size_t i = 0; i < at; i++) {
-        if (is_of(&p->at[i], p->at[at].task_id)) {
-            return false;
-        }
-    }
-    return true;
+    return graph_pendings_next(p, p->at[at].task_id, PENDING_NONE) == at;
 }
 
 /* Siblings may still add to it: works on what is there now. */
@@ -479,7 +472,9 @@ static struct tasks seen_tasks(const struct loop *l)
     seen.at = base_zalloc((from->count + 1) * sizeof *seen.at);
     for (size_t i = 0; i < from->count; i++) {
         seen.at[i] = from->at[i];
-        const struct task *run = graph_tasks_get(&l->tasks, from->at[i].id);
+        const struct task *run =
+            from != &l->tasks ? graph_tasks_get(&l->tasks, from->at[i].id)
+                              : NULL;
         if (run != NULL) {
             seen.at[i].writes = run->writes;
         }

@@ -137,10 +137,10 @@ void graph_state_loaded_fini(struct graph_loaded *l)
 void graph_state_kept(const struct pendings *p, const char *task_id,
                       struct writes *out)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        const struct write *w = &p->at[i].write;
-        if (strcmp(p->at[i].task_id, task_id) == 0 &&
-            w->channel != WRITE_ERROR && w->channel != WRITE_INTERRUPT &&
+    uint32_t at = PENDING_NONE;
+    while ((at = graph_pendings_next(p, task_id, at)) != PENDING_NONE) {
+        const struct write *w = &p->at[at].write;
+        if (w->channel != WRITE_ERROR && w->channel != WRITE_INTERRUPT &&
             w->channel != WRITE_TAKEN) {
             graph_writes_add(out, w->channel, leat_hold(w->value));
         }
@@ -223,10 +223,10 @@ static bool apply_finished(struct snapshot *s, struct fault *f)
 static leat_value *interrupts_of(const struct pendings *p, const char *id)
 {
     leat_value *all = leat_new_list(0, NULL);
-    for (size_t i = 0; i < p->count; i++) {
-        const struct pending *w = &p->at[i];
-        if (w->write.channel != WRITE_INTERRUPT ||
-            strcmp(w->task_id, id) != 0) {
+    uint32_t at = PENDING_NONE;
+    while ((at = graph_pendings_next(p, id, at)) != PENDING_NONE) {
+        const struct pending *w = &p->at[at];
+        if (w->write.channel != WRITE_INTERRUPT) {
             continue;
         }
         leat_view v = leat_view_of(w->write.value);

@@ -4,14 +4,11 @@
  * work.c's, what becomes of their results writer.c's.
  */
 #include "worker/graph/task.h"
-#include "common/buf.h"
 #include "common/id.h"
+#include "common/value.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KEY_BYTES_MAX (1 << 20)
 
 /* ---- identity ----------------------------------------------------------- */
 
@@ -61,45 +58,86 @@ const leat_value *graph_task_triggers(const struct task *t)
     return t->push ? push_triggers : t->node->triggers_shown;
 }
 
-static void hash_triggers(struct buf *b, const struct graph_node *n)
+/* ---- the id ------------------------------------------------------------- */
+
+/* Written by hand: each task of each step has one. */
+static char *put(char *to, const char *text, size_t len)
 {
-    bool room = true;
+    memcpy(to, text, len);
+    return to + len;
+}
+
+static char *put_text(char *to, const char *text)
+{
+    return put(to, text, strlen(text));
+}
+
+static char *put_int(char *to, int64_t n)
+{
+    char digits[24];
+    char *at = digits + sizeof digits;
+    uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (n < 0) {
+        *--at = '-';
+    }
+    return put(to, at, (size_t)(digits + sizeof digits - at));
+}
+
+static char *put_triggers(char *to, const struct graph_node *n)
+{
     for (leat_iter it = leat_iter_of(leat_view_of(n->triggers_shown));
          leat_next(&it);) {
         leat_text name = leat_string(it.item);
-        room = room && buf_append(b, name.ptr, name.len);
+        to = put(to, name.ptr, name.len);
     }
-    must(room);
+    return to;
+}
+
+/* What the id is the hash of; the room is key_size(). */
+static char *put_key(char *to, const struct task_key *k)
+{
+    struct id id;
+    bool parsed = id_parse(k->checkpoint_id, &id);
+    must(parsed); /* every checkpoint id is one of ours or was checked */
+    to = put(to, (const char *)id.bytes, sizeof id.bytes);
+    to = put_text(to, k->ns);
+    to = put_text(to, k->ns[0] != '\0' ? "|" : "");
+    to = put_text(to, k->node->name);
+    to = put_int(to, k->step);
+    to = put_text(to, k->node->name);
+    if (k->push) {
+        to = put_text(to, "__pregel_push");
+        return put_int(to, k->index);
+    }
+    return put_triggers(put_text(to, "__pregel_pull"), k->node);
+}
+
+static size_t key_size(const struct task_key *k)
+{
+    size_t triggers = value_packed_size(leat_view_of(k->node->triggers_shown));
+    return strlen(k->ns) + 2 * strlen(k->node->name) + triggers + 128;
 }
 
 void graph_task_id(const struct task_key *k, char out[37])
 {
-    struct buf b;
-    struct id id = {{0}};
-    buf_init(&b, KEY_BYTES_MAX);
-    bool parsed = id_parse(k->checkpoint_id, &id);
-    must(parsed); /* every checkpoint id is one of ours or was checked */
-    bool room = buf_append(&b, id.bytes, sizeof id.bytes) &&
-                buf_printf(&b, "%s%s%s%d%s", k->ns,
-                           k->ns[0] != '\0' ? "|" : "", k->node->name,
-                           k->step, k->node->name);
-    if (k->push) {
-        room = room && buf_printf(&b, "__pregel_push%u", k->index);
-        must(room);
-    } else {
-        room = room && buf_puts(&b, "__pregel_pull");
-        must(room);
-        hash_triggers(&b, k->node);
-    }
-    char hex[ID_HEX_SIZE];
-    id_xxh3_hex(b.data, b.len, hex);
-    buf_fini(&b);
-    static const size_t widths[] = {8, 4, 4, 4, 12}; /* as a UUID is written */
+    static const size_t groups[] = {8, 4, 4, 4, 12};
+    char near[1024], hex[ID_HEX_SIZE];
+    size_t size = key_size(k);
+    char *key = size <= sizeof near ? near : base_realloc(NULL, size);
+    char *end = put_key(key, k);
+    must((size_t)(end - key) <= size);
+    id_xxh3_hex(key, (size_t)(end - key), hex);
     const char *from = hex;
-    for (size_t i = 0; i < COUNT_OF(widths); i++) {
-        memcpy(out, from, widths[i]);
-        from += widths[i];
-        out += widths[i];
-        *out++ = i + 1 < COUNT_OF(widths) ? '-' : '\0';
+    for (size_t i = 0; i < COUNT_OF(groups); i++) {
+        out = put(out, from, groups[i]);
+        from += groups[i];
+        *out++ = i + 1 < COUNT_OF(groups) ? '-' : '\0';
+    }
+    if (key != near) {
+        free(key);
     }
 }
