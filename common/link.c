@@ -25,6 +25,9 @@
 #define QUEUE_MESSAGES 10000
 #define QUEUE_BYTES ((size_t)256 << 20)
 #define BACKLOG 1024
+/* A worker of 4,096 slots has three for each: its line to the vault, and the
+ * two that watch it. The library's own limit is 1,023. */
+#define SOCKETS_MAX 16384
 
 #define PIPE_MAGIC LEAT_MAGIC(0x117c0002)
 
@@ -55,6 +58,7 @@ static void setup_once(void)
 {
     (void)setenv("ZSYS_SIGHANDLER", "false", 1);
     zsys_init();
+    zsys_set_max_sockets(SOCKETS_MAX);
     zsys_set_pipehwm(0);
     zsys_set_linger(0);
 }

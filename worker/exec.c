@@ -15,6 +15,7 @@
 #include "common/stat.h"
 #include "worker/emit.h"
 #include "worker/graph/memory.h"
+#include "worker/pool.h"
 #include "worker/saver.h"
 
 #define EXEC_MAGIC LEAT_MAGIC(0x65780001)
@@ -30,6 +31,7 @@ struct exec {
     size_t thread_count;
     size_t slots;
     _Atomic size_t idle;
+    wrk_pool_t *pool; /* of the savers' connections */
 };
 
 /* What one executor thread keeps from run to run. */
@@ -182,6 +184,7 @@ static bool bind_saver(struct attempt *a, struct err *err)
             .connections = (unsigned)conf_int(c, CONF_STORE_CONNECTIONS),
             .item_ttl_ms = conf_ms(c, CONF_ITEM_TTL),
             .item_ttl_fixed = !conf_bool(c, CONF_ITEM_REFRESH),
+            .pool = seat->exec->pool,
         };
         seat->saver = wrk_saver_new(&conf);
     }
@@ -499,6 +502,7 @@ exec_t *wrk_exec_new(const struct exec_conf *conf)
     e->jobs = mbox_new(e->slots);
     e->threads = base_zalloc(e->slots * sizeof *e->threads);
     atomic_init(&e->idle, 0);
+    e->pool = wrk_pool_new();
     return e;
 }
 
@@ -514,6 +518,7 @@ void wrk_exec_destroy(exec_t **e)
         must(pthread_join((*e)->threads[i], NULL) == 0);
     }
     graph_pool_stop();
+    wrk_pool_destroy(&(*e)->pool);
     mbox_destroy(&(*e)->jobs, NULL);
     free((*e)->threads);
     (*e)->magic = 0;

@@ -41,6 +41,7 @@ struct wrk_saver {
     struct wrk_vault_conf vault_conf;
     pthread_mutex_t turn;
     bool bound;
+    int64_t used_ms; /* when the last call was made */
     struct id thread;
     struct id run;
     uint16_t attempt;
@@ -49,9 +50,11 @@ struct wrk_saver {
     bool item_ttl_fixed;
     char *owner;
     store_t *store;
+    void **writer; /* whom the store tells its writes: this saver */
     /* How writes go: one of the two. */
     wrk_vault_t *vault;
     wrk_line_t *line; /* where several processes may write */
+    wrk_pool_t *pool; /* where store and vault come from and go to; or NULL */
     struct wrk_bundle held; /* what waits to be sent with more */
     bool prompt;            /* nothing waits any more */
     size_t oldest;    /* place in known that is used next */
@@ -80,6 +83,11 @@ static bool on_item_get(void *self, leat_view space, const char *key,
 static bool on_item_search(void *self, const struct graph_item_query *q,
                            leat_value **list, struct err *err);
 
+static bool rest(void *saver, int64_t idle_ms)
+{
+    return wrk_saver_rest(saver, idle_ms);
+}
+
 wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
 {
     must(conf->store != NULL && conf->brokers != NULL);
@@ -91,9 +99,13 @@ wrk_saver_t *wrk_saver_new(const struct wrk_saver_conf *conf)
                                 .frame_bytes = (size_t)conf->frame_bytes,
                                 .stopped = &s->stopped};
     s->connections = conf->connections;
+    s->pool = store_url_shared(conf->store) ? NULL : conf->pool;
     s->item_ttl_ms = conf->item_ttl_ms;
     s->item_ttl_fixed = conf->item_ttl_fixed;
     (void)pthread_mutex_init(&s->turn, NULL);
+    if (s->pool != NULL) {
+        wrk_pool_add(s->pool, rest, s);
+    }
     s->ops = (struct graph_saver){.self = s,
                                   .load = on_load,
                                   .list = on_list,
@@ -124,8 +136,12 @@ void wrk_saver_destroy(wrk_saver_t **p)
         return;
     }
     check_magic(s, WRK_SAVER_MAGIC);
+    if (s->pool != NULL) {
+        wrk_pool_remove(s->pool, s);
+    }
     wrk_saver_unbind(s);
     store_destroy(&s->store);
+    free(s->writer);
     wrk_vault_destroy(&s->vault);
     wrk_scribe_destroy(&s->line);
     (void)pthread_mutex_destroy(&s->turn);
@@ -169,11 +185,11 @@ static bool so_far(wrk_saver_t *s, struct err *err)
                            : wrk_vault_so_far(s->vault, err);
 }
 
-/* A store_call_fn. */
+/* A store_call_fn; `self` is the place that says who has the store now. */
 static bool on_call(void *self, const char *op, const leat_value *args,
                     leat_value **result, struct err *err)
 {
-    wrk_saver_t *s = self;
+    wrk_saver_t *s = *(void **)self;
     *result = NULL;
     if (wrk_bundle_fits(op) && !s->prompt) {
         if (!so_far(s, err)) {
@@ -200,7 +216,6 @@ static void bind_writes(wrk_saver_t *s)
     } else {
         wrk_vault_bind(s->vault, &s->run, s->attempt);
     }
-    s->prompt = false;
 }
 
 /* Not through send_call(), which may wait: the caller must not. */
@@ -221,9 +236,11 @@ static void push_held(wrk_saver_t *s)
 
 static bool open_store(wrk_saver_t *s, struct store_conf *conf, struct err *err)
 {
+    s->writer = s->writer != NULL ? s->writer : base_zalloc(sizeof(void *));
+    *s->writer = s;
     conf->by_call = true;
     conf->call = on_call;
-    conf->call_self = s;
+    conf->call_self = s->writer;
     do {
         err_clear(err);
         s->store = store_open(conf, err);
@@ -231,8 +248,39 @@ static bool open_store(wrk_saver_t *s, struct store_conf *conf, struct err *err)
     return s->store != NULL;
 }
 
+/* What another saver has left. */
+static bool take_pair(wrk_saver_t *s)
+{
+    struct wrk_pair pair;
+    if (s->pool == NULL || !wrk_pool_take(s->pool, &pair)) {
+        return false;
+    }
+    free(s->writer); /* of an opening that failed */
+    s->store = pair.store;
+    s->vault = pair.vault;
+    s->writer = pair.writer;
+    *s->writer = s;
+    wrk_vault_lend(s->vault, &s->stopped);
+    return true;
+}
+
+static void give_pair(wrk_saver_t *s)
+{
+    if (s->pool != NULL && s->store != NULL) {
+        const struct wrk_pair pair = {s->store, s->writer, s->vault};
+        s->store = NULL;
+        s->vault = NULL;
+        s->writer = NULL;
+        wrk_pool_give(s->pool, &pair);
+    }
+}
+
+/* Without a store: from the pool, or new. */
 static bool open_all(wrk_saver_t *s, struct err *err)
 {
+    if (take_pair(s)) {
+        return true;
+    }
     struct store_conf conf = {.url = s->store_url,
                               .role = STORE_CLIENT,
                               .wait_ms = OPEN_WAIT_MS,
@@ -246,33 +294,17 @@ static bool open_all(wrk_saver_t *s, struct err *err)
     } else if (s->line == NULL && s->vault == NULL) {
         s->vault = wrk_vault_new(&s->vault_conf, err);
     }
-    return (s->line != NULL || s->vault != NULL) &&
-           (s->store != NULL || open_store(s, &conf, err));
-}
-
-bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
-                    const struct id *run, uint16_t attempt, struct err *err)
-{
-    check_magic(s, WRK_SAVER_MAGIC);
-    must((run == NULL) == (attempt == 0));
-    wrk_saver_unbind(s);
-    if (!open_all(s, err)) {
-        return false;
+    bool opened =
+        (s->line != NULL || s->vault != NULL) && open_store(s, &conf, err);
+    if (!opened && s->pool != NULL) {
+        wrk_vault_destroy(&s->vault);
+        wrk_pool_lose(s->pool);
     }
-    (void)pthread_mutex_lock(&s->turn);
-    s->thread = *thread;
-    s->run = run == NULL ? (struct id){{0}} : *run;
-    s->attempt = attempt;
-    s->bound = true;
-    bind_writes(s);
-    (void)pthread_mutex_unlock(&s->turn);
-    return true;
+    return opened;
 }
 
-void wrk_saver_unbind(wrk_saver_t *s)
+static void unbind(wrk_saver_t *s)
 {
-    check_magic(s, WRK_SAVER_MAGIC);
-    (void)pthread_mutex_lock(&s->turn);
     for (size_t i = 0; i < KNOWN_MAX; i++) {
         known_fini(&s->known[i]);
     }
@@ -281,7 +313,41 @@ void wrk_saver_unbind(wrk_saver_t *s)
     s->bound = false;
     free(s->owner);
     s->owner = NULL;
+    give_pair(s);
+}
+
+static bool leave(wrk_saver_t *s, bool ok)
+{
+    s->used_ms = clock_mono_ms();
     (void)pthread_mutex_unlock(&s->turn);
+    return ok;
+}
+
+bool wrk_saver_bind(wrk_saver_t *s, const struct id *thread,
+                    const struct id *run, uint16_t attempt, struct err *err)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    must((run == NULL) == (attempt == 0));
+    (void)pthread_mutex_lock(&s->turn);
+    unbind(s);
+    if (s->store == NULL && !open_all(s, err)) {
+        return leave(s, false);
+    }
+    s->thread = *thread;
+    s->run = run == NULL ? (struct id){{0}} : *run;
+    s->attempt = attempt;
+    s->bound = true;
+    s->prompt = false;
+    bind_writes(s);
+    return leave(s, true);
+}
+
+void wrk_saver_unbind(wrk_saver_t *s)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    (void)pthread_mutex_lock(&s->turn);
+    unbind(s);
+    (void)leave(s, true);
 }
 
 void wrk_saver_own(wrk_saver_t *s, const char *owner)
@@ -290,6 +356,22 @@ void wrk_saver_own(wrk_saver_t *s, const char *owner)
     must(s->bound);
     free(s->owner);
     s->owner = owner == NULL ? NULL : base_strdup(owner);
+}
+
+bool wrk_saver_rest(wrk_saver_t *s, int64_t idle_ms)
+{
+    check_magic(s, WRK_SAVER_MAGIC);
+    if (pthread_mutex_trylock(&s->turn) != 0) {
+        return false; /* in the middle of a call */
+    }
+    if (s->vault != NULL && s->held.n == 0 &&
+        clock_mono_ms() - s->used_ms >= idle_ms &&
+        wrk_vault_settled(s->vault)) {
+        give_pair(s);
+    }
+    bool rests = s->store == NULL && s->vault == NULL;
+    (void)pthread_mutex_unlock(&s->turn);
+    return rests;
 }
 
 const struct graph_saver *wrk_saver_ops(wrk_saver_t *s)
@@ -324,19 +406,21 @@ bool wrk_saver_hurry(wrk_saver_t *s, const struct id *run)
     return true;
 }
 
-static wrk_saver_t *enter(void *self)
+/* NULL: it rested, and what it needs cannot be opened again. */
+static wrk_saver_t *enter(void *self, struct err *err)
 {
     wrk_saver_t *s = self;
     check_magic(s, WRK_SAVER_MAGIC);
     (void)pthread_mutex_lock(&s->turn);
     must(s->bound);
+    if (s->store == NULL) {
+        if (!open_all(s, err)) {
+            (void)leave(s, false);
+            return NULL;
+        }
+        bind_writes(s);
+    }
     return s;
-}
-
-static bool leave(wrk_saver_t *s, bool ok)
-{
-    (void)pthread_mutex_unlock(&s->turn);
-    return ok;
 }
 
 static struct store_place place(const wrk_saver_t *s, const char *ns)
@@ -470,7 +554,10 @@ static bool put(wrk_saver_t *s, const struct graph_checkpoint *cp,
 static bool on_put(void *self, const struct graph_checkpoint *cp,
                    struct err *err)
 {
-    wrk_saver_t *s = enter(self);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     int64_t began_us = clock_mono_us();
     bool ok = put(s, cp, err);
     stat_observe_us(STAT_SAVE, clock_mono_us() - began_us);
@@ -481,7 +568,10 @@ static bool on_put_writes(void *self, const struct graph_spot *at,
                           const struct graph_write *w, size_t n,
                           struct err *err)
 {
-    wrk_saver_t *s = enter(self);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     struct store_write *list = base_zalloc((n + 1) * sizeof *list);
     for (size_t i = 0; i < n; i++) {
         memcpy(list[i].task_id, w[i].task_id, sizeof list[i].task_id);
@@ -500,7 +590,10 @@ static bool on_put_writes(void *self, const struct graph_spot *at,
 static bool on_put_view(void *self, const char *ns, const char *checkpoint_id,
                         const leat_value *view, struct err *err)
 {
-    wrk_saver_t *s = enter(self);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     const struct store_place at = place(s, ns);
     return leave(
         s, store_checkpoints_put_view(s->store, &at, checkpoint_id, view, err));
@@ -508,7 +601,10 @@ static bool on_put_view(void *self, const char *ns, const char *checkpoint_id,
 
 static bool on_flush(void *self, struct err *err)
 {
-    wrk_saver_t *s = enter(self);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     return leave(s, flush_writes(s, err));
 }
 
@@ -578,8 +674,11 @@ static bool load(wrk_saver_t *s, const struct store_checkpoint_key *key,
 static bool on_load(void *self, const char *ns, const char *id,
                     struct graph_saved *out, struct err *err)
 {
-    wrk_saver_t *s = enter(self);
     memset(out, 0, sizeof *out);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     const struct store_checkpoint_key key = {s->thread, ns, id};
     return leave(s, load(s, &key, out, err));
 }
@@ -609,9 +708,12 @@ static bool list(wrk_saver_t *s, const struct store_checkpoints_query *q,
 static bool on_list(void *self, const struct graph_query *q,
                     struct graph_saved **out, size_t *n, struct err *err)
 {
-    wrk_saver_t *s = enter(self);
     *out = NULL;
     *n = 0;
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     const struct store_checkpoints_query rows = {.thread_id = s->thread,
                                                  .ns = q->ns,
                                                  .id = q->id,
@@ -634,7 +736,10 @@ static struct store_item_key item_key(const wrk_saver_t *s, leat_view space,
 static bool on_item_put(void *self, leat_view space, const char *key,
                         const leat_value *value, struct err *err)
 {
-    wrk_saver_t *s = enter(self);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     const struct store_item_key k = item_key(s, space, key);
     return leave(s, value == NULL
                         ? store_items_delete(s->store, &k, err)
@@ -644,11 +749,14 @@ static bool on_item_put(void *self, leat_view space, const char *key,
 static bool on_item_get(void *self, leat_view space, const char *key,
                         leat_value **value, struct err *err)
 {
-    wrk_saver_t *s = enter(self);
+    *value = NULL;
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     const struct store_item_key k = item_key(s, space, key);
     struct store_item item;
     bool found = false;
-    *value = NULL;
     bool ok = store_items_get(s->store, &k, &item, &found, err);
     if (ok && found) {
         *value = leat_hold(item.value);
@@ -681,7 +789,10 @@ static bool on_item_search(void *self, const struct graph_item_query *q,
     if (!store_filter_check(q->filter, "filter", err)) {
         return false;
     }
-    wrk_saver_t *s = enter(self);
+    wrk_saver_t *s = enter(self, err);
+    if (s == NULL) {
+        return false;
+    }
     const struct store_items_query query = {
         .owner = s->owner == NULL ? "" : s->owner,
         .prefix = q->space,

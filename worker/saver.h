@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/id.h"
 #include "worker/graph/engine.h"
+#include "worker/pool.h"
 #include "worker/uplink.h"
 
 typedef struct wrk_saver wrk_saver_t;
@@ -26,6 +27,7 @@ struct wrk_saver_conf {
     unsigned connections; /* --store-connections */
     int64_t item_ttl_ms;  /* --item-ttl */
     bool item_ttl_fixed;  /* not --item-refresh */
+    wrk_pool_t *pool;     /* outlives the saver; NULL: its own connections */
 };
 
 /* Opens nothing yet. */
@@ -55,6 +57,11 @@ const struct graph_items *wrk_saver_items(wrk_saver_t *s);
  * not wait.
  */
 bool wrk_saver_hurry(wrk_saver_t *s, const struct id *run);
+
+/* Gives its connections to the pool if no call was made for so long and all
+ * are answered; the next call takes others. True: it has none now. Any
+ * thread. */
+bool wrk_saver_rest(wrk_saver_t *s, int64_t idle_ms);
 
 /* Ends every wait with ERR_CANCELLED, now and later. Any thread. */
 void wrk_saver_stop(wrk_saver_t *s);

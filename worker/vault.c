@@ -338,6 +338,20 @@ static bool wait_for_result(wrk_vault_t *v, leat_value **result,
     return ok;
 }
 
+bool wrk_vault_settled(wrk_vault_t *v)
+{
+    check_magic(v, WRK_VAULT_MAGIC);
+    read_answers(v);
+    return v->count == 0 && v->failed.code == ERR_NONE;
+}
+
+void wrk_vault_lend(wrk_vault_t *v, const atomic_bool *stopped)
+{
+    check_magic(v, WRK_VAULT_MAGIC);
+    must(stopped != NULL);
+    v->stopped = stopped;
+}
+
 bool wrk_vault_call(void *self, const char *op, const leat_value *args,
                     leat_value **result, struct err *err)
 {

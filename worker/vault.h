@@ -35,6 +35,11 @@ void wrk_vault_destroy(wrk_vault_t **p);
  * what has failed before. */
 void wrk_vault_bind(wrk_vault_t *v, const struct id *run, uint16_t attempt);
 
+/* Has everything been answered, and nothing refused? Does not wait. */
+MUST_USE bool wrk_vault_settled(wrk_vault_t *v);
+/* Whose waits `stopped` ends from now on. */
+void wrk_vault_lend(wrk_vault_t *v, const atomic_bool *stopped);
+
 /* One call; a store_call_fn. Ops whose name begins with "checkpoints_put" come
  * back at once, unless too many are unanswered. False once one has failed. */
 MUST_USE bool wrk_vault_call(void *self, const char *op, const leat_value *args,

@@ -5,6 +5,7 @@
 #include "worker/saver.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 struct world {
     const char *base;
@@ -364,4 +365,84 @@ TEST(saver_without_a_database_says_so)
     EXPECT(!wrk_saver_bind(saver, &id, &id, 1, &err));
     EXPECT_STR(err_name(err.code), "invalid");
     wrk_saver_destroy(&saver);
+}
+
+/* ---- connections that savers share --------------------------------------- */
+
+static wrk_saver_t *pooled(struct world *w, wrk_pool_t *pool)
+{
+    const struct wrk_saver_conf conf = {.store = w->b.url,
+                                        .brokers = &w->brokers,
+                                        .frame_bytes = 1 << 26,
+                                        .pool = pool};
+    wrk_saver_t *s = wrk_saver_new(&conf);
+    OK(w, wrk_saver_bind(s, &w->thread, &w->run, 1, &w->err));
+    return s;
+}
+
+static void use(struct world *w, wrk_saver_t *s)
+{
+    w->saver = s;
+    w->ops = wrk_saver_ops(s);
+}
+
+static void await_rest(struct world *w, wrk_saver_t *s)
+{
+    EXPECT(!wrk_saver_rest(s, 0)); /* not with what it holds back */
+    EXPECT(wrk_saver_hurry(s, &w->run));
+    int64_t end = clock_mono_ms() + 20000;
+    while (!wrk_saver_rest(s, 0)) {
+        EXPECT(clock_mono_ms() < end);
+        sched_yield(); /* until the answers are there */
+    }
+}
+
+TEST(saver_at_rest_gives_its_connections_to_others)
+{
+    struct world w;
+    start(&w);
+    wrk_saver_destroy(&w.saver);
+    wrk_pool_t *pool = wrk_pool_new();
+    wrk_saver_t *first = pooled(&w, pool);
+    use(&w, first);
+    OK(&w, put(&w, "c1", "", 1, &w.err));
+    await_rest(&w, first); /* nobody has flushed: the answer came by itself */
+    EXPECT_EQ(count(&w, "checkpoints"), 1);
+    wrk_saver_t *second = pooled(&w, pool);
+    use(&w, second);
+    expect_big(&w, "c1", 'b');
+    OK(&w, put(&w, "c2", "c1", 2, &w.err));
+    await_rest(&w, second);
+    /* What the first one knows of its checkpoints it has not forgotten. */
+    use(&w, first);
+    OK(&w, put(&w, "c3", "c1", 1, &w.err));
+    OK(&w, flush(&w));
+    EXPECT_EQ(count(&w, "checkpoints"), 3);
+    EXPECT_EQ(count(&w, "blobs"), 2);
+    expect_big(&w, "c3", 'b');
+    wrk_saver_destroy(&second);
+    wrk_saver_destroy(&w.saver);
+    wrk_pool_destroy(&pool);
+    stop(&w);
+}
+
+TEST(saver_that_was_refused_keeps_its_connections)
+{
+    struct world w;
+    start(&w);
+    wrk_saver_destroy(&w.saver);
+    wrk_pool_t *pool = wrk_pool_new();
+    use(&w, pooled(&w, pool));
+    OK(&w, wrk_saver_bind(w.saver, &w.thread, &w.run, 7, &w.err));
+    OK(&w, put(&w, "c1", "", 1, &w.err));
+    EXPECT(!flush(&w));
+    EXPECT_EQ(w.err.code, ERR_FENCED);
+    /* The next call has to tell it too. */
+    EXPECT(!wrk_saver_rest(w.saver, 0));
+    err_clear(&w.err);
+    EXPECT(!put(&w, "c2", "c1", 1, &w.err));
+    EXPECT_EQ(w.err.code, ERR_FENCED);
+    wrk_saver_destroy(&w.saver);
+    wrk_pool_destroy(&pool);
+    stop(&w);
 }
