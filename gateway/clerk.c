@@ -18,6 +18,7 @@
 #include "gateway/hub_follow.h"
 #include "gateway/snapshot.h"
 #include "gateway/stores.h"
+#include "gateway/wait.h"
 
 #define CLERK_MAGIC LEAT_MAGIC(0x9a7e0007)
 #define BOX_LIMIT 1000000
@@ -177,6 +178,22 @@ static bool ensure_all(gw_clerk_t *c, struct err *err)
 
 /* ---- documents --------------------------------------------------------- */
 
+/* A thread has them by task. */
+static leat_value *all_interrupts(const struct store_thread *t)
+{
+    leat_writer *w = leat_writer_new();
+    leat_write_list(w);
+    leat_iter task = leat_iter_of(leat_view_of(t->interrupts));
+    while (leat_next(&task)) {
+        leat_iter it = leat_iter_of(task.item);
+        while (leat_next(&it)) {
+            leat_write_view(w, it.item);
+        }
+    }
+    leat_write_end(w);
+    return leat_writer_finish(&w);
+}
+
 static leat_value *document_of(store_t *store, const struct job *j)
 {
     struct store_run run;
@@ -191,7 +208,9 @@ static leat_value *document_of(store_t *store, const struct job *j)
     }
     if (document == NULL &&
         store_threads_get(store, &j->thread, &thread, &err)) {
-        document = leat_hold(thread.values);
+        leat_value *interrupts = all_interrupts(&thread);
+        document = gw_wait_document(thread.values, interrupts);
+        leat_drop(interrupts);
         store_thread_fini(&thread);
     }
     return document;

@@ -118,20 +118,26 @@ bool gw_wait_knows(const struct gw_wait *w)
     return w->values != NULL || w->error != NULL || w->interrupts != NULL;
 }
 
+leat_value *gw_wait_document(const leat_value *values,
+                             const leat_value *interrupts)
+{
+    bool waits = leat_count(leat_view_of(interrupts)) > 0;
+    if (waits && leat_type_of(leat_view_of(values)) == LEAT_OBJECT) {
+        return leat_with(leat_view_of(values), INTERRUPT_KEY,
+                         leat_hold(interrupts));
+    }
+    if (waits && values == NULL) {
+        return leat_pack("{s:W}", INTERRUPT_KEY, interrupts);
+    }
+    return values != NULL ? leat_hold(values) : leat_new_null();
+}
+
 bool gw_wait_write(const struct gw_wait *w, struct buf *out)
 {
     must(w != NULL && out != NULL);
-    leat_value *document = NULL;
-    leat_view values = leat_view_of(w->values);
-    if (w->error != NULL) {
-        document = leat_pack("{s:W}", "__error__", w->error);
-    } else if (w->interrupts != NULL && leat_type_of(values) == LEAT_OBJECT) {
-        document = leat_with(values, INTERRUPT_KEY, leat_hold(w->interrupts));
-    } else if (w->interrupts != NULL && w->values == NULL) {
-        document = leat_pack("{s:W}", INTERRUPT_KEY, w->interrupts);
-    } else {
-        document = w->values != NULL ? leat_hold(w->values) : leat_new_null();
-    }
+    leat_value *document = w->error != NULL
+                               ? leat_pack("{s:W}", "__error__", w->error)
+                               : gw_wait_document(w->values, w->interrupts);
     bool ok = json_write(leat_view_of(document), out);
     leat_drop(document);
     return ok;

@@ -18,6 +18,11 @@ struct gw_wait {
 void gw_wait_init(struct gw_wait *w);
 void gw_wait_fini(struct gw_wait *w);
 
+/* What a client is told of a run that left these values (NULL: none) and these
+ * interrupts (NULL or empty: none). One reference; theirs stay. */
+leat_value *gw_wait_document(const leat_value *values,
+                             const leat_value *interrupts) MUST_USE;
+
 /* Takes from the event what the document needs. */
 void gw_wait_on_event(struct gw_wait *w, const struct wire_event *event);
 /* Whether the events said anything that the document can be made of. */

@@ -2,15 +2,17 @@
 """/wait and /join: one document at the end, white space before it."""
 
 import json
+import os
+import signal
 
 import pytest
 from langgraph_sdk import get_sync_client
 
 from support import http
-from support.api import new_id
+from support.api import Api, new_id
 from support.expect import agent_values, answered, human
 from support.mask import mask
-from support.wait import equals
+from support.wait import equals, until
 
 STACK_OPTIONS = ("--sse-heartbeat=200ms",)
 HELLO = {"messages": [{"role": "human", "content": "hello", "id": "m1"}]}
@@ -129,6 +131,21 @@ def test_join_interrupted(api):
     run = api.start(api.thread(), "agent", input={**HELLO, "interrupt": True})
     got = api.join(run)
     assert mask(got["__interrupt__"]) == [{"value": "i want to interrupt", "id": "<h1>"}]
+
+
+def test_join_interrupted_when_the_log_is_gone(dev):
+    stack = dev("--event-log-ttl", "0")
+    api = Api(stack.url)
+    run = api.start(api.thread(), "agent", input={**HELLO, "interrupt": True})
+    api.wait_status(run)
+    until(lambda: "journal.expired" in stack.log(), "the log being dropped", 30)
+    os.kill(stack.pids("broker")[-1], signal.SIGKILL)  # which has it in memory
+    until(lambda: len(stack.pids("broker")) == 2, "a new broker", 30)
+    until(lambda: "values" not in [e.name for e in api.join_stream(run, last="-1").rest()],
+          "the log being gone", 30)
+    assert mask(api.join(run)) == {
+        "messages": [human("hello", "m1")], "interrupt": True,
+        "__interrupt__": [{"value": "i want to interrupt", "id": "<h1>"}]}
 
 
 def test_join_unknown(api):
