@@ -332,11 +332,14 @@ void brk_attempt_lose(struct brk_core *core, struct brk_run *run, bool counts,
     if (run->cancel != BRK_CANCEL_NONE) {
         brk_finish_cancelled(core, run);
     } else if (was != BRK_RUN_FENCING && count_loss(core, run, counts)) {
-        char text[128];
+        char text[256], times[32] = "once";
+        if (run->failures > 1) {
+            (void)snprintf(times, sizeof times, "%u times", run->failures);
+        }
         (void)snprintf(text, sizeof text,
-                       "The run's worker was lost %u times while it executed "
-                       "it.",
-                       run->failures);
+                       "The worker that executed a node of this run was lost "
+                       "%s, the last time because %s (--max-attempts=%u).",
+                       times, why, core->conf.max_attempts);
         run->dead = true;
         brk_finish_close(core, run, "error", "WorkerLost", text);
     } else {

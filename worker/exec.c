@@ -129,6 +129,17 @@ static leat_value *config_of(const struct attempt *a)
     return config;
 }
 
+/*
+ * A run that has lost its worker may be why: it goes on with care. Every step
+ * is stored before the next one begins, and readers know of the attempt before
+ * any node runs, so that a node that ends its process again takes no more
+ * with it than itself.
+ */
+static bool is_careful(const struct job *j)
+{
+    return j->attempt > 1;
+}
+
 static enum graph_durability durability_of(leat_view kwargs)
 {
     leat_view d = leat_get(kwargs, "durability");
@@ -143,6 +154,15 @@ static enum graph_durability durability_of(leat_view kwargs)
                    leat_type_of(during) == LEAT_BOOL &&
                    !leat_bool(during, true);
     return at_exit ? GRAPH_DURABILITY_EXIT : GRAPH_DURABILITY_ASYNC;
+}
+
+static enum graph_durability stored_durability(const struct job *j,
+                                               leat_view kwargs)
+{
+    enum graph_durability d = durability_of(kwargs);
+    return d == GRAPH_DURABILITY_ASYNC && is_careful(j)
+               ? GRAPH_DURABILITY_SYNC
+               : d;
 }
 
 /*
@@ -382,7 +402,7 @@ static void engine_run(struct attempt *a, bool continued,
         .context = leat_get(kw, "context"),
         .interrupt_before = leat_get(kw, "interrupt_before"),
         .interrupt_after = leat_get(kw, "interrupt_after"),
-        .durability = a->job->stored ? durability_of(kw)
+        .durability = a->job->stored ? stored_durability(a->job, kw)
                                      : durability_in_memory(kw, modes),
         .modes = modes,
         .subgraphs = leat_bool(leat_get(kw, "subgraphs"), false),
@@ -408,6 +428,9 @@ static void attempt_run(struct attempt *a, struct graph_result *r)
     bool continued = false;
     text_of(leat_get(a->start, "graph_id"), graph_id, sizeof graph_id);
     wrk_emit_metadata(a->emit, &a->job->run, a->job->attempt);
+    if (is_careful(a->job)) {
+        wrk_outbox_await(a->job->outbox);
+    }
     if (!wrk_load_get(a->seat->exec->conf.registry, graph_id,
                       leat_view_of(a->config), &a->graph, &err)) {
         fail(r, "GraphLoadError", &err);

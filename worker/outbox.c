@@ -194,6 +194,16 @@ uint64_t wrk_outbox_last(outbox_t *o)
     return last;
 }
 
+void wrk_outbox_await(outbox_t *o)
+{
+    check_magic(o, OUTBOX_MAGIC);
+    lock(o);
+    while (!o->stopped && o->received + 1 < o->next_seq) {
+        must(pthread_cond_wait(&o->room, &o->lock) == 0);
+    }
+    unlock(o);
+}
+
 void wrk_outbox_stop(outbox_t *o)
 {
     check_magic(o, OUTBOX_MAGIC);

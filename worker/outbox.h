@@ -53,6 +53,8 @@ MUST_USE bool wrk_outbox_put(outbox_t *o, const char *name, const char *ns,
                              leat_view payload);
 /* Number of the last event put; first_seq - 1 when there is none. */
 uint64_t wrk_outbox_last(outbox_t *o);
+/* Waits until the relay has all that was put, or the outbox was stopped. */
+void wrk_outbox_await(outbox_t *o);
 /* Nothing more is wanted of this attempt: put refuses, waiters wake. */
 void wrk_outbox_stop(outbox_t *o);
 

@@ -164,6 +164,34 @@ TEST(outbox_window_brakes_until_the_relay_has_received)
     wrk_outbox_drop(&o);
 }
 
+static void *await(void *o)
+{
+    wrk_outbox_await(o);
+    return o;
+}
+
+TEST(outbox_await_ends_when_all_is_received_or_nothing_is_wanted)
+{
+    for (int stops = 0; stops < 2; stops++) {
+        outbox_t *o = make(5, 100, 1 << 20);
+        struct outbox_batch b;
+        pthread_t thread;
+        wrk_outbox_await(o); /* nothing was put */
+        EXPECT(put(o, 1) && put(o, 2));
+        EXPECT(wrk_outbox_next(o, &b));
+        wrk_outbox_sent(o);
+        wrk_outbox_received(o, 5);
+        EXPECT_EQ(pthread_create(&thread, NULL, await, o), 0);
+        if (stops) {
+            wrk_outbox_stop(o);
+        } else {
+            wrk_outbox_received(o, 6);
+        }
+        EXPECT_EQ(pthread_join(thread, NULL), 0);
+        wrk_outbox_drop(&o);
+    }
+}
+
 TEST(outbox_stop_frees_a_writer_that_waits)
 {
     outbox_t *o = make(1, 2, 1 << 20);
