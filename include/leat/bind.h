@@ -122,5 +122,7 @@
 #define leat_tool_call_id (leat_api_->tool_call_id_)
 #define leat_react_agent (leat_api_->react_agent_)
 #define leat_item_search (leat_api_->item_search_)
+#define leat_set_retry_on (leat_api_->set_retry_on_)
+#define leat_set_cache_key (leat_api_->set_cache_key_)
 
 #endif

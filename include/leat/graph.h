@@ -34,6 +34,7 @@
  *   1.1  agent.h (models, tools, agents); keys that show the steps left;
  *        leat_remaining_steps(), leat_add_subgraph_with(),
  *        leat_add_branch_with(), leat_model_drop(), leat_item_search()
+ *   1.2  leat_set_retry_on(), leat_set_cache_key()
  */
 #ifndef LEAT_GRAPH_H
 #define LEAT_GRAPH_H
@@ -45,7 +46,7 @@ extern "C" {
 #endif
 
 #define LEAT_ABI_MAJOR 1
-#define LEAT_ABI_MINOR 1
+#define LEAT_ABI_MINOR 2
 
 #define LEAT_START "__start__" /* where a run enters */
 #define LEAT_END "__end__"     /* where it leaves */
@@ -140,6 +141,19 @@ void leat_output_keys(leat_graph *g, const char *const keys[]);
 void leat_add_node(leat_graph *g, const char *name, leat_node_fn run);
 void leat_add_node_with(leat_graph *g, const char *name,
                         const struct leat_node *spec);
+
+/* Is a node that failed with this error worth another attempt? Asked while its
+ * policy (max_attempts) has one left, instead of the rule that errors of the
+ * program ("ValueError", "TypeError", ...) are not. Pure. (1.2) */
+typedef bool (*leat_retry_fn)(const char *type, const char *message);
+/* What a node's cached writes are found by, instead of all of its input: one
+ * reference. Inputs with equal keys are the same to it. NULL: this one is not
+ * cached. Pure. (1.2) */
+typedef leat_value *(*leat_cache_key_fn)(leat_view input);
+/* For a node or subgraph that has been added. */
+void leat_set_retry_on(leat_graph *g, const char *node, leat_retry_fn retried);
+void leat_set_cache_key(leat_graph *g, const char *node,
+                        leat_cache_key_fn key);
 
 /* A graph inside a graph. The child is built by `build` at once. */
 enum leat_memory {
@@ -348,7 +362,9 @@ struct leat_graph_entry {
     X(add_subgraph_with) X(add_branch_with) X(remaining_steps)                \
     X(model_drop)                                                             \
     X(fake_model) X(fake_answer) X(tool_node) X(tools_condition)              \
-    X(tool_state) X(tool_call_id) X(react_agent) X(item_search)
+    X(tool_state) X(tool_call_id) X(react_agent) X(item_search)               \
+    /* 1.2 */                                                                 \
+    X(set_retry_on) X(set_cache_key)
 
 #define LEAT_API_MEMBER(name) __typeof__(leat_##name) *name##_;
 struct leat_api {

@@ -264,3 +264,20 @@ TEST(graph_keeps_data_until_it_dies)
     graph_drop(&second);
     EXPECT_EQ(kept_alive, 0);
 }
+
+static void build_rules_of_nobody(leat_graph *g, leat_view config)
+{
+    (void)config;
+    leat_set_retry_on(g, "later", NULL);
+    leat_add_channel(g, "x", LEAT_LAST_VALUE);
+    leat_add_node(g, "later", node);
+    leat_set_cache_key(g, "other", NULL);
+    leat_add_edge(g, LEAT_START, "later");
+}
+
+TEST(graph_rules_are_for_nodes_that_are_there)
+{
+    const char *text = rig_mistakes(build_rules_of_nobody);
+    EXPECT_HAS(text, "a retry rule for 'later', which is no node");
+    EXPECT_HAS(text, "a cache key for 'other', which is no node");
+}

@@ -321,6 +321,69 @@ TEST(step_gives_up_after_the_last_attempt)
     rig_fini(&r);
 }
 
+static bool if_it_says_so(const char *type, const char *message)
+{
+    return strcmp(type, "ServerError") == 0 ? strcmp(message, "no luck") != 0
+                                            : true;
+}
+
+static leat_value *node_refuses(leat_context *ctx, leat_view state)
+{
+    (void)state;
+    if (failures_left > 0) {
+        failures_left--;
+        return leat_fail(ctx, "ValueError", "not yet");
+    }
+    return leat_pack("{s:[i]}", "log", leat_attempt(ctx));
+}
+
+static void build_choosy(leat_graph *g, leat_view config)
+{
+    build_retry(g, config);
+    leat_set_retry_on(g, "f", if_it_says_so);
+    leat_add_node_with(g, "v", &(struct leat_node){
+        .run = node_refuses,
+        .retry = {.max_attempts = 3, .initial_ms = 1, .no_jitter = true}});
+    leat_set_retry_on(g, "v", if_it_says_so);
+    leat_add_edge(g, "f", "v");
+}
+
+TEST(step_retries_what_the_author_says)
+{
+    struct rig r;
+    failures_left = 1;
+    rig_init(&r, build_choosy, GRAPH_MODE_TASKS);
+    rig_run(&r, "{\"log\":[]}");
+    EXPECT_EQ(r.result.status, GRAPH_FAILED);
+    EXPECT_STR(r.result.error_text, "no luck");
+    rig_fini(&r);
+    rig_init(&r, build_choosy, GRAPH_MODE_TASKS);
+    rig_run(&r, "{\"log\":[]}");
+    EXPECT_STR(rig_output(&r), "{\"log\":[\"done\",1,1]}");
+    rig_fini(&r);
+}
+
+static void build_picky(leat_graph *g, leat_view config)
+{
+    (void)config;
+    add_log(g);
+    leat_add_node_with(g, "v", &(struct leat_node){
+        .run = node_refuses,
+        .retry = {.max_attempts = 3, .initial_ms = 1, .no_jitter = true}});
+    leat_set_retry_on(g, "v", if_it_says_so);
+    leat_add_edge(g, LEAT_START, "v");
+}
+
+TEST(step_retries_a_value_error_if_asked_to)
+{
+    struct rig r;
+    failures_left = 2;
+    rig_init(&r, build_picky, GRAPH_MODE_TASKS);
+    rig_run(&r, "{\"log\":[]}");
+    EXPECT_STR(rig_output(&r), "{\"log\":[3]}");
+    rig_fini(&r);
+}
+
 static leat_value *node_bad(leat_context *ctx, leat_view state)
 {
     (void)ctx;
@@ -613,6 +676,40 @@ TEST(step_cache_hit_runs_nothing)
     graph_cache_clear();
     rig_run(&r, "{\"x\":1}");
     EXPECT_EQ(cached_runs, 3);
+    graph_cache_clear();
+    rig_fini(&r);
+}
+
+/* By whether x is even; below zero there is no key. */
+static leat_value *evenness(leat_view input)
+{
+    int64_t x = leat_int(leat_get(input, "x"), 0);
+    return x < 0 ? NULL : leat_new_bool(x % 2 == 0);
+}
+
+static void build_keyed(leat_graph *g, leat_view config)
+{
+    build_cached(g, config);
+    leat_set_cache_key(g, "n", evenness);
+}
+
+TEST(step_cache_goes_by_the_authors_key)
+{
+    struct rig r;
+    cached_runs = 0;
+    graph_cache_clear();
+    rig_init(&r, build_keyed, GRAPH_MODE_UPDATES);
+    r.host.saver = NULL;
+    static const struct {
+        const char *input;
+        int runs;
+    } turns[] = {{"{\"x\":2}", 1},  {"{\"x\":4}", 1},  {"{\"x\":3}", 2},
+                 {"{\"x\":5}", 2},  {"{\"x\":6}", 2},  {"{\"x\":-1}", 3},
+                 {"{\"x\":-1}", 4}};
+    for (size_t i = 0; i < COUNT_OF(turns); i++) {
+        rig_run(&r, turns[i].input);
+        EXPECT_EQ(cached_runs, turns[i].runs);
+    }
     graph_cache_clear();
     rig_fini(&r);
 }

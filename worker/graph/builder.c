@@ -424,6 +424,37 @@ void graph_builder_branch(leat_graph *g, const char *from,
 
 /* ---- the rest ----------------------------------------------------------- */
 
+/* NULL, and a mistake noted, when there is none. */
+static struct build_node *find_node(leat_graph *g, const char *name,
+                                    const char *what)
+{
+    check_magic(g, BUILDER_MAGIC);
+    must(name != NULL);
+    for (size_t i = 0; i < g->node_count; i++) {
+        if (strcmp(g->nodes[i].name, name) == 0) {
+            return &g->nodes[i];
+        }
+    }
+    graph_builder_mistake(g, "a %s for '%s', which is no node", what, name);
+    return NULL;
+}
+
+void leat_set_retry_on(leat_graph *g, const char *node, leat_retry_fn retried)
+{
+    struct build_node *n = find_node(g, node, "retry rule");
+    if (n != NULL) {
+        n->retry_on = retried;
+    }
+}
+
+void leat_set_cache_key(leat_graph *g, const char *node, leat_cache_key_fn key)
+{
+    struct build_node *n = find_node(g, node, "cache key");
+    if (n != NULL) {
+        n->cache_key = key;
+    }
+}
+
 void leat_interrupt_before(leat_graph *g, const char *const nodes[])
 {
     check_magic(g, BUILDER_MAGIC);

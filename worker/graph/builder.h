@@ -13,6 +13,8 @@ struct build_node {
     char *name;
     struct leat_node spec; /* metadata owned, ends copied */
     leat_graph *child;     /* a subgraph's builder, owned */
+    leat_retry_fn retry_on;      /* or NULL */
+    leat_cache_key_fn cache_key; /* or NULL */
 };
 
 struct build_edge {

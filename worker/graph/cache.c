@@ -28,12 +28,21 @@ struct entry {
 static struct entry table[SETS][WAYS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void hash_input(const struct task *t, char out[ID_HEX_SIZE])
+/* False: this input is not cached. */
+static bool hash_input(const struct task *t, char out[ID_HEX_SIZE])
 {
-    leat_value *packed = value_packed(t->input);
+    leat_cache_key_fn key = t->node->cache_key;
+    leat_value *by = key != NULL ? key(leat_view_of(t->input))
+                                 : leat_hold(t->input);
+    if (by == NULL) {
+        return false;
+    }
+    leat_value *packed = value_packed(by);
     struct value_bytes bytes = value_bytes_of(packed);
     id_xxh3_hex(bytes.ptr, bytes.len, out);
     leat_drop(packed);
+    leat_drop(by);
+    return true;
 }
 
 static struct entry *set_of(const char *input)
@@ -60,11 +69,10 @@ static struct entry *find(const struct graph *g, const struct task *t,
 
 bool graph_cache_get(const struct graph *g, struct task *t)
 {
-    if (t->node->cache_ttl_s == 0) {
+    char input[ID_HEX_SIZE];
+    if (t->node->cache_ttl_s == 0 || !hash_input(t, input)) {
         return false;
     }
-    char input[ID_HEX_SIZE];
-    hash_input(t, input);
     pthread_mutex_lock(&lock);
     const struct entry *e = find(g, t, input);
     bool hit = e != NULL && e->until_ms > clock_mono_ms();
@@ -99,11 +107,11 @@ static struct entry *oldest(const char *input)
 void graph_cache_put(const struct graph *g, const struct task *t)
 {
     int ttl_s = t->node->cache_ttl_s;
-    if (ttl_s == 0 || weight(&t->writes) > ENTRY_BYTES_MAX) {
+    char input[ID_HEX_SIZE];
+    if (ttl_s == 0 || weight(&t->writes) > ENTRY_BYTES_MAX ||
+        !hash_input(t, input)) {
         return;
     }
-    char input[ID_HEX_SIZE];
-    hash_input(t, input);
     pthread_mutex_lock(&lock);
     struct entry *e = find(g, t, input);
     e = e != NULL ? e : oldest(input);

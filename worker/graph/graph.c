@@ -288,7 +288,9 @@ static void take_node(struct graph *g, struct build_node *from)
     n->run = from->spec.run;
     n->data = from->spec.data;
     n->retry = from->spec.retry;
+    n->retry_on = from->retry_on;
     n->cache_ttl_s = from->spec.cache_ttl_s;
+    n->cache_key = from->cache_key;
     n->defer = from->spec.defer;
     n->metadata = from->spec.metadata;
     n->ends = (char **)(uintptr_t)from->spec.ends;

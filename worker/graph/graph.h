@@ -80,7 +80,9 @@ struct graph_node {
     void *data;
     struct graph *child;       /* a subgraph node's graph, or NULL */
     struct leat_retry retry;
+    leat_retry_fn retry_on;    /* NULL: the usual rule */
     int cache_ttl_s;
+    leat_cache_key_fn cache_key; /* NULL: the whole input */
     bool defer;
     bool hidden;               /* `__start__` */
     leat_value *metadata;      /* object or NULL */

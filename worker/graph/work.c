@@ -92,6 +92,16 @@ static bool is_retried(const char *type)
     return true;
 }
 
+static bool is_worth_it(const struct work *w)
+{
+    const struct graph_node *n = w->task->node;
+    const struct fault *f = &w->fault;
+    if (n->retry_on == NULL) {
+        return is_retried(f->type);
+    }
+    return n->retry_on(f->type, f->text != NULL ? f->text : "");
+}
+
 static int64_t retry_delay_ms(const struct leat_retry *r, int attempt)
 {
     double ms = r->initial_ms > 0 ? r->initial_ms : 500;
@@ -124,7 +134,7 @@ static bool try_again(struct work *w)
 {
     const struct leat_retry *r = &w->task->node->retry;
     if (w->end != TASK_FAILED || w->attempt >= r->max_attempts ||
-        w->fault.code != ERR_GRAPH || !is_retried(w->fault.type)) {
+        w->fault.code != ERR_GRAPH || !is_worth_it(w)) {
         return false;
     }
     const struct cancel_stop stop = {.stopped = work_stopped, .arg = w};
