@@ -72,6 +72,7 @@ CLI     := $(call program,cli,$(CLI_O),leat)
 CONFORM := $(if $(CONF_O),$(BUILD)/graph-conformance)
 PROPERTY := $(if $(PROP_O),$(BUILD)/tests/property)
 UNIT    := $(if $(UNIT_O),$(BUILD)/tests/unit)
+TOOLS   := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
 GRAPHS  := $(patsubst examples/%.c,$(BUILD)/graphs/%.so,$(wildcard examples/*.c))
 BENCH   := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -127,7 +128,7 @@ $(BUILD)/tests/property: $(PROP_O) $(call without_main,$(CONF_O) $(WORKER_O)) \
 # One binary of all parts: the executable itself must define what
 # gateway/handover.c puts in place of libc's recv().
 $(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
-		$(GATEWAY_O) $(WORKER_O) $(CLI_O)) $(LIBGRAPH) $(LIBCOMMON)
+		$(GATEWAY_O) $(WORKER_O) $(CLI_O)) $(LIBGRAPH) $(LIBCOMMON) | $(TOOLS)
 	$(call link,$(filter %.a,$^) $(if $(GATEWAY_O),-lcivetweb))
 
 # A graph sees the public headers and nothing else.
@@ -135,6 +136,10 @@ $(BUILD)/graphs/%.so: examples/%.c Makefile | deps-build
 	@mkdir -p $(@D) && echo "graph $@"
 	$(Q)$(CC) -std=c11 $(WARN) $(CFLAGS) $(SANFLAGS) -shared -fPIC -MMD -MP \
 		-Iinclude $< -o $@ -lm
+
+# What the system tests look with.
+$(BUILD)/tests/%: $(OBJ)/tests/tools/%.o $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
 
 $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(LIBGRAPH) $(LIBCOMMON)
 	$(call link,$(filter %.a,$^))

@@ -28,6 +28,7 @@
 
 static _Thread_local int noted_fd = -1;
 static _Thread_local size_t noted_bytes;
+static _Thread_local bool held; /* a request of it is being served */
 static atomic_int dummy_fd = -1;
 static atomic_bool broken; /* the self-test failed */
 
@@ -36,6 +37,9 @@ ssize_t recv(int fd, void *buf, size_t len, int flags);
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
     ssize_t n = recvfrom(fd, buf, len, flags, NULL, NULL);
+    if (held && noted_fd != fd) {
+        return n; /* the database's, say */
+    }
     if (noted_fd != fd) {
         gw_handover_forget();
         noted_fd = fd;
@@ -56,8 +60,14 @@ size_t gw_handover_bytes(void)
     return noted_bytes;
 }
 
+void gw_handover_hold(bool on)
+{
+    held = on;
+}
+
 void gw_handover_forget(void)
 {
+    held = false;
     noted_fd = -1;
     noted_bytes = 0;
 }

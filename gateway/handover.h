@@ -30,6 +30,8 @@ int gw_handover_noted(void);
  * it, that is, since it last forgot one: to be done at a connection's end. */
 size_t gw_handover_bytes(void);
 void gw_handover_forget(void);
+/* While a request is served, what the thread reads elsewhere is not noted. */
+void gw_handover_hold(bool on);
 
 /*
  * Takes the socket of a request whose body has been read: the caller owns the

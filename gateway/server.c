@@ -194,6 +194,7 @@ static int on_request(struct mg_connection *conn)
     struct gw_app *app = mg_get_request_info(conn)->user_data;
     struct err err = ERR_INIT;
     struct gw_req r;
+    gw_handover_hold(true);
     gw_req_init(&r, app, conn);
     r.noted_fd = noted;
     if (!serve(&r, &err)) {
@@ -208,6 +209,7 @@ static int on_request(struct mg_connection *conn)
         give_back(&r);
     }
     gw_req_fini(&r);
+    gw_handover_hold(false);
     return status;
 }
 

@@ -263,9 +263,16 @@ static void on_stop(struct desk *d, const struct wire_head *h)
 static void on_kept(struct desk *d, const struct wire_head *h)
 {
     struct job *j = find(d, h);
-    if (j != NULL && j->ended) {
-        forget(d, j);
+    if (j == NULL || !j->ended) {
+        return;
     }
+    if (j->yielded) {
+        /* Its next attempt goes on from what the relay has: nobody may tell
+         * us of these events any more, and nobody wants them again. */
+        wrk_outbox_stop(j->outbox);
+        wrk_pub_ready(d->pub, wrk_outbox_hold(j->outbox));
+    }
+    forget(d, j);
 }
 
 /* An executor gave it back. */

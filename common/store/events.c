@@ -11,9 +11,10 @@
 
 #define EXPIRE_RUNS 64
 
-/* What one statement of a batch does to the total. */
-static bool add_total(store_t *s, int64_t bytes, struct err *err)
+bool store_events_settle(store_t *s, struct err *err)
 {
+    int64_t bytes = s->events_bytes;
+    s->events_bytes = 0;
     return bytes == 0 || store_query_run(s, err,
                                          "UPDATE meta SET value = value + $1"
                                          " WHERE name = 'events_bytes'",
@@ -55,7 +56,8 @@ static bool append_all(store_t *s, const struct store_segment *list, size_t n,
         bytes += changed[i] > 0 ? (int64_t)list[i].body_bytes : 0;
     }
     free(changed);
-    return ok && add_total(s, bytes, err);
+    s->events_bytes += ok ? bytes : 0;
+    return ok;
 }
 
 bool store_events_append(store_t *s, const struct store_segment *list, size_t n,
@@ -143,25 +145,32 @@ bool store_events_total(store_t *s, uint64_t *bytes, struct err *err)
 /* ---- dropping -------------------------------------------------------------
  */
 
-static bool drop_below(store_t *s, const struct id *run_id, int64_t seq,
-                       uint64_t *freed, struct err *err)
+/* Deletes and counts in one statement: the journal may add a row at any time. */
+static bool drop_rows(struct store_query *q, bool opened, uint64_t *freed)
 {
     int64_t bytes = 0;
-    if (!store_query_number(STORE_QUERY(s, err), &bytes,
-                            "SELECT CAST(SUM(bytes) AS BIGINT) FROM events"
-                            " WHERE run_id = $1 AND last_seq < $2",
-                            "di", run_id, seq) ||
-        !store_query_run(s, err,
-                         "DELETE FROM events WHERE run_id = $1"
-                         " AND last_seq < $2",
-                         "di", run_id, seq) ||
-        !add_total(s, -bytes, err)) {
+    while (opened && store_query_next(q)) {
+        bytes += store_query_int(q, 0);
+    }
+    if (!store_query_close(q)) {
         return false;
     }
+    q->s->events_bytes -= bytes;
     if (freed != NULL) {
         *freed += (uint64_t)bytes;
     }
     return true;
+}
+
+static bool drop_below(store_t *s, const struct id *run_id, int64_t seq,
+                       uint64_t *freed, struct err *err)
+{
+    struct store_query q = {.s = s, .err = err};
+    bool opened = store_query_open(&q,
+                                   "DELETE FROM events WHERE run_id = $1"
+                                   " AND last_seq < $2 RETURNING bytes",
+                                   "di", run_id, seq);
+    return drop_rows(&q, opened, freed);
 }
 
 bool store_events_drop(store_t *s, const struct id *run_id, uint64_t *freed,
@@ -173,17 +182,13 @@ bool store_events_drop(store_t *s, const struct id *run_id, uint64_t *freed,
 bool store_events_drop_thread(store_t *s, const struct id *thread_id,
                               struct err *err)
 {
-    int64_t bytes = 0;
-    return store_query_number(STORE_QUERY(s, err), &bytes,
-                              "SELECT CAST(SUM(bytes) AS BIGINT) FROM events"
-                              " WHERE run_id IN (SELECT run_id FROM runs"
-                              " WHERE thread_id = $1)",
-                              "d", thread_id) &&
-           store_query_run(s, err,
-                           "DELETE FROM events WHERE run_id IN"
-                           " (SELECT run_id FROM runs WHERE thread_id = $1)",
-                           "d", thread_id) &&
-           add_total(s, -bytes, err);
+    struct store_query q = {.s = s, .err = err};
+    bool opened = store_query_open(&q,
+                                   "DELETE FROM events WHERE run_id IN"
+                                   " (SELECT run_id FROM runs"
+                                   " WHERE thread_id = $1) RETURNING bytes",
+                                   "d", thread_id);
+    return drop_rows(&q, opened, NULL);
 }
 
 /* The first sequence of the newest segments that make up `keep` bytes. */

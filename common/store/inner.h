@@ -28,6 +28,8 @@ struct store {
     /* The attempt that was seen to hold its run in this transaction. */
     struct store_fence fence;
     struct id fence_thread;
+    int64_t events_bytes; /* grown in this transaction, not written yet */
+    int64_t events_before; /* the same, when the group's call began */
     struct store_expected *expected; /* threads that were read ahead */
     bool group_fast;      /* store_begin_fast() */
     bool group_broken;    /* the database ended the group's transaction */
@@ -44,6 +46,10 @@ bool store_sees(const store_t *s, const char *owner);
 /* The owner of a new row that is to be `asked`'s (NULL: the handle's). */
 const char *store_maker(const store_t *s, const char *asked);
 
+/* Writes how much the log has grown (events.c): the last statement of a
+ * transaction, for all of them change that row, and who waits for it must not
+ * have what its holder waits for. */
+MUST_USE bool store_events_settle(store_t *s, struct err *err);
 /* Forgets what was read ahead, at the end of a group (threads.c). */
 void store_threads_expect_none(store_t *s);
 

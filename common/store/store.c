@@ -212,6 +212,7 @@ static bool begin_group(store_t *s, enum sql_mode mode, struct err *err)
         return false;
     }
     s->group = true;
+    s->events_bytes = 0;
     s->group_fast = mode == SQL_WRITE_FAST;
     s->group_broken = false;
     s->fence = (struct store_fence){.attempt = 0};
@@ -228,6 +229,16 @@ bool store_begin_fast(store_t *s, struct err *err)
     return begin_group(s, SQL_WRITE_FAST, err);
 }
 
+static bool commit(store_t *s, struct err *err)
+{
+    if (!store_events_settle(s, err)) {
+        (void)s->sql->in_transaction(s->db, err);
+        s->sql->rollback(s->db);
+        return false;
+    }
+    return s->sql->commit(s->db, err);
+}
+
 bool store_commit(store_t *s, struct err *err)
 {
     check_magic(s, STORE_MAGIC);
@@ -238,7 +249,7 @@ bool store_commit(store_t *s, struct err *err)
         s->sql->rollback(s->db);
         return err_set(err, s->group_err.code, "%s", s->group_err.text);
     }
-    return s->sql->commit(s->db, err);
+    return commit(s, err);
 }
 
 void store_rollback(store_t *s)
@@ -266,8 +277,10 @@ bool store_write_begin(store_t *s, struct err *err)
     must(!s->remote);
     if (!s->group) {
         s->fence = (struct store_fence){.attempt = 0};
+        s->events_bytes = 0;
         return s->sql->begin(s->db, SQL_WRITE, err);
     }
+    s->events_before = s->events_bytes;
     if (s->group_broken) {
         return err_set(err, s->group_err.code, "%s", s->group_err.text);
     }
@@ -290,6 +303,7 @@ static void break_group(store_t *s, const struct err *err)
  */
 static void undo_call(store_t *s, struct err *err)
 {
+    s->events_bytes = s->events_before;
     if (!s->sql->in_transaction(s->db, err)) {
         break_group(s, err);
     } else if (has_savepoints(s)) {
@@ -321,7 +335,7 @@ bool store_write_end(store_t *s, bool ok, struct err *err)
         s->sql->rollback(s->db);
         return false;
     }
-    return s->sql->commit(s->db, err);
+    return commit(s, err);
 }
 
 bool store_read_begin(store_t *s, struct err *err)

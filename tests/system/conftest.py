@@ -2,8 +2,13 @@
 """Fixtures of the system tests.
 
 `stack` is a whole Leat that the tests of a module share; a test that breaks
-something starts its own with `dev` or `parts`. On failure the logs of every
-process that is up are shown.
+something starts its own with `dev` or `parts`. When it has stopped, what must
+hold in every store holds in its. On failure the logs of every process that is
+up are shown.
+
+Tests run on SQLite; smoke tests and those of BOTH run on PostgreSQL as well,
+those of MANY there on two gateways and four workers besides. All run on what
+LEAT_TEST_STORES names: sqlite, postgresql, many.
 """
 
 import os
@@ -25,6 +30,11 @@ for name in list(os.environ):
 # As the Makefile has it: a build knows PostgreSQL when its driver is there.
 BUILT = "sqlite,postgresql" if (proc.ROOT / "common/store/pg.c").exists() else "sqlite"
 STORES = os.environ.get("LEAT_TEST_STORES", BUILT).split(",")
+ASKED = "LEAT_TEST_STORES" in os.environ
+BOTH = ("test_cancel", "test_crons", "test_idempotency", "test_items", "test_multitask",
+        "test_resources", "test_tenancy", "test_thread_stream", "test_threads", "test_wait_join",
+        "test_webhooks")
+MANY = ("test_crons", "test_thread_stream", "test_threads", "test_wait_join")
 
 
 def pytest_configure(config):
@@ -54,14 +64,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="about the embedded store"))
 
 
+def kinds_of(metafunc):
+    marks = {m.name for m in metafunc.definition.iter_markers()}
+    module = metafunc.module.__name__
+    if "postgresql" in marks:
+        return [k for k in STORES if k == "postgresql"]
+    kinds = STORES if ASKED or module in BOTH or "smoke" in marks else STORES[:1]
+    if "sqlite" in marks and len(kinds) > 1:
+        kinds = [k for k in kinds if k == "sqlite"]
+    if "stack" not in metafunc.fixturenames:
+        return [k for k in kinds if k != "many"]
+    return kinds + ["many"] if "postgresql" in kinds and module in MANY and not ASKED else kinds
+
+
 def pytest_generate_tests(metafunc):
-    """Smoke tests run on every store, the others on the first."""
     if "store_kind" in metafunc.fixturenames:
-        marks = {m.name for m in metafunc.definition.iter_markers()}
-        kinds = STORES if marks & {"smoke", "postgresql"} else STORES[:1]
-        if "postgresql" in marks:
-            kinds = [k for k in kinds if k == "postgresql"]
-        metafunc.parametrize("store_kind", kinds, scope="module")
+        metafunc.parametrize("store_kind", kinds_of(metafunc), scope="module")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -95,21 +113,23 @@ def new_store(cluster, store_kind):
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory, request, new_store):
+def stack(tmp_path_factory, request, new_store, store_kind):
     """Shared: one broker, one gateway, two workers, default options but a
     heartbeat that is quick enough to see."""
     options = getattr(request.module, "STACK_OPTIONS", ())
     env = getattr(request.module, "STACK_ENV", None)
-    started = proc.Stack.dev(tmp_path_factory.mktemp("stack"), *options, env=env,
-                             store=new_store())
+    many = store_kind == "many"
+    make = proc.Stack.many if many else proc.Stack.dev
+    started = make(tmp_path_factory.mktemp("stack"), *options, env=env, store=new_store())
     yield started
     faults = started.faults()
     lost = [started.metrics(k).get("leat_events_lost_total", 0) for k in ("gateway", "broker")]
-    restarts = [k for k, n in (("broker", 1), ("gateway", 1), ("worker", 2))
-                if len(started.pids(k)) != n]
+    restarts = [k for k, n in (("broker", 1), ("gateway", 2 if many else 1),
+                               ("worker", 4 if many else 2)) if len(started.pids(k)) != n]
     log = started.log()[-12000:]
     started.close()
     assert faults == [] and restarts == [] and lost == [0, 0], log
+    assert started.store_faults() == "", log
 
 
 @pytest.fixture
@@ -141,6 +161,7 @@ def _starter(tmp_path, request, new_store, make):
     yield start
     for started in mine:
         started.abandon()
+    assert [started.store_faults() for started in mine] == [""] * len(mine)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 from langgraph_sdk import get_sync_client
 
 from support.api import new_id
-from support.wait import equals
+from support.wait import equals, until
 
 HELLO = {"messages": [{"role": "human", "content": "hello", "id": "m1"}]}
 LONG = {**HELLO, "sleep": {"steps": 1000, "ms": 20}}
@@ -60,7 +60,8 @@ def test_rollback(api):
     before = api.post(f"/threads/{thread}/history", {"limit": 100})
     again = {"messages": [{"role": "human", "content": "again", "id": "m2"}]}
     run, opened = running(api, thread, {**LONG, **again, "keyOne": "new"})
-    assert len(api.post(f"/threads/{thread}/history", {"limit": 100})) > len(before)
+    until(lambda: len(api.post(f"/threads/{thread}/history", {"limit": 100})) > len(before),
+          "its first checkpoint")
     assert api.cancel(run, wait=True, action="rollback").status == 204
     opened.rest()
     assert api.request("GET", f"/threads/{thread}/runs/{run['run_id']}").status == 404

@@ -8,14 +8,13 @@ in the store: that is what a broker that was away for a while finds.
 import asyncio
 import datetime
 import random
-import sqlite3
 import time
-import uuid
 import zoneinfo
 
 import pytest
 from langgraph_sdk import get_client, get_sync_client
 
+from support import db
 from support.api import Api, new_id
 from support.wait import until
 
@@ -29,17 +28,14 @@ def iso(text):
 def set_next(stack, cron, seconds_ago=1):
     """The next tick is this long ago; gives its time."""
     at = int((time.time() - seconds_ago) * 1e6)
-    with sqlite3.connect(stack.folder / "leat.db", timeout=20) as db:
-        done = db.execute("UPDATE crons SET next_at = ? WHERE cron_id = ?",
-                          (at, bytes.fromhex(cron["cron_id"].replace("-", ""))))
-        assert done.rowcount == 1
+    changed = db.execute(stack.store, f"UPDATE crons SET next_at = {at} WHERE cron_id ="
+                                      f" {db.literal(stack.store, cron['cron_id'])}")
+    assert changed == 1
     return at
 
 
 def busy_threads(stack):
-    with sqlite3.connect(stack.folder / "leat.db", timeout=20) as db:
-        rows = db.execute("SELECT thread_id FROM threads WHERE status = 'busy'").fetchall()
-    return [str(uuid.UUID(bytes=row[0])) for row in rows]
+    return db.ids(stack.store, "SELECT {} FROM threads WHERE status = 'busy'", "thread_id")
 
 
 def runs_of(api, thread):
@@ -211,7 +207,6 @@ def test_next_run_date(api, zone):
         assert iso(cron["next_run_date"]) == want, cron
 
 
-@pytest.mark.sqlite
 def test_a_tick_makes_one_run(api, stack):
     thread = api.thread()
     cron = make(api, thread, metadata={"m": 1}, config={"configurable": {"k": "v"}},
@@ -232,7 +227,24 @@ def test_a_tick_makes_one_run(api, stack):
     api.request("DELETE", f"/runs/crons/{cron['cron_id']}")
 
 
-@pytest.mark.sqlite
+def test_each_tick_is_one_run(api, stack):
+    """However many gateways look at the same moment."""
+    crons = {api.thread(): None for _ in range(8)}
+    for thread in crons:
+        crons[thread] = make(api, thread)
+    for ticks in range(1, 4):
+        for cron in crons.values():
+            set_next(stack, cron, 60 - ticks)
+        for thread in crons:
+            until(lambda: len(runs_of(api, thread)) >= ticks, f"the run of tick {ticks}")
+    for thread, cron in crons.items():
+        runs = runs_of(api, thread)
+        assert len(runs) == 3
+        assert {api.wait_status(r)["status"] for r in runs} == {"success"}
+        assert api.get(f"/runs/crons/{cron['cron_id']}")["next_run_date"] == cron["next_run_date"]
+        api.request("DELETE", f"/runs/crons/{cron['cron_id']}")
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_tick_without_a_thread(api, stack, keep):
     mark = new_id()
@@ -249,7 +261,6 @@ def test_a_tick_without_a_thread(api, stack, keep):
     api.request("DELETE", f"/runs/crons/{cron['cron_id']}")
 
 
-@pytest.mark.sqlite
 def test_no_tick_when_disabled_ended_or_refused(api, stack):
     thread, other = api.thread(), api.thread()
     disabled = make(api, thread, enabled=False)
@@ -271,7 +282,6 @@ def test_no_tick_when_disabled_ended_or_refused(api, stack):
     api.cancel(busy, wait=True)
 
 
-@pytest.mark.sqlite
 def test_missed_ticks_are_one_after_a_restart(parts):
     """Every process is killed; the ticks of an hour are due when they return."""
     stack = parts(gateways=2)

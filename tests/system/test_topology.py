@@ -191,7 +191,7 @@ def test_ended_runs_outlive_everything(parts):
     before = (api.get(f"/threads/{thread}"), api.run(run), api.state(thread))
     for kind in ("worker", "gateway", "broker"):
         assert stack.kind(kind)[0].stop() == 0
-    stack.url = None
+    stack.urls.clear()
     stack.start_broker()
     stack.start_gateway()
     stack.start_worker()

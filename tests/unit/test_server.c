@@ -407,3 +407,31 @@ TEST(server_keeps_a_thread_where_sockets_cannot_be_taken)
     (void)close(two);
     rig_stop(r);
 }
+
+/* A handler that asks a database reads from its socket too. */
+TEST(server_counts_what_its_client_sent_and_no_more)
+{
+    int client[2];
+    int database[2];
+    char byte = 0;
+    EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, client) == 0);
+    EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, database) == 0);
+    EXPECT(write(client[1], "ab", 2) == 2 && write(database[1], "x", 1) == 1);
+    gw_handover_forget();
+    EXPECT(recv(client[0], &byte, 1, 0) == 1);
+    EXPECT_EQ(gw_handover_noted(), client[0]);
+    gw_handover_hold(true);
+    EXPECT(recv(database[0], &byte, 1, 0) == 1);
+    EXPECT(recv(client[0], &byte, 1, 0) == 1);
+    EXPECT_EQ(gw_handover_noted(), client[0]);
+    EXPECT_EQ(gw_handover_bytes(), 2);
+    gw_handover_hold(false);
+    EXPECT(write(database[1], "x", 1) == 1);
+    EXPECT(recv(database[0], &byte, 1, 0) == 1);
+    EXPECT_EQ(gw_handover_noted(), database[0]);
+    gw_handover_forget();
+    for (int i = 0; i < 2; i++) {
+        (void)close(client[i]);
+        (void)close(database[i]);
+    }
+}

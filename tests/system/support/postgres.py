@@ -14,7 +14,7 @@ from .proc import free_range
 from .wait import until
 
 
-def _programs():
+def programs():
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
     where = shutil.which("initdb")
     if not found and not where:
@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, fsync=False):
         self.fsync = "on" if fsync else "off"
-        self.bin = _programs()
+        self.bin = programs()
         self.port = free_range(1)
         self.count = 0
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leat-postgres-"))

@@ -155,10 +155,19 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = store or f"sqlite:{self.folder}/leat.db"
         self.procs = []
-        self.url = None
+        self.env = None
+        self.urls = []
+        self.in_turn = False
         self.broker_base = None
         self.admin = {}
         live.append(self)
+
+    @property
+    def url(self):
+        """The gateway; of many() a different one each time."""
+        if self.in_turn:
+            self.urls.append(self.urls.pop(0))
+        return self.urls[0]
 
     # -- the two ways of starting ------------------------------------------
 
@@ -173,7 +182,7 @@ class Stack:
             words.append(f"--graphs={graphs}")
         proc = Proc(stack.folder, "dev", [*words, *options], env)
         stack.procs.append(proc)
-        stack.url = proc.wait_line("ready ", seconds=seconds).split()[1]
+        stack.urls.append(proc.wait_line("ready ", seconds=seconds).split()[1])
         stack.admin["broker"] = f"http://127.0.0.1:{base}"
         return stack
 
@@ -188,6 +197,22 @@ class Stack:
             stack.start_worker(*worker)
         for proc in stack.kind("gateway") if workers else ():
             until(lambda: stack.knows_graphs(proc.url), "the gateway hearing of graphs")
+        return stack
+
+    @classmethod
+    def many(cls, folder, *options, env=None, store=None):
+        """In place of dev(): two gateways, asked in turn, and four workers. The
+        options reach all programs, as theirs do."""
+        stack = cls(folder, store)
+        named = (o.removeprefix("--").split("=", 1) for o in options)
+        stack.env = {**(env or {}), **{"LEAT_" + name.upper().replace("-", "_"): value
+                                       for name, value in named}}
+        stack.start_broker()
+        for start in (stack.start_gateway,) * 2 + (stack.start_worker,) * 4:
+            start()
+        for url in list(stack.urls):
+            until(lambda: stack.knows_graphs(url), "the gateway hearing of graphs")
+        stack.in_turn = True
         return stack
 
     @staticmethod
@@ -210,7 +235,7 @@ class Stack:
         proc = self._start("gateway", [f"--broker={self.broker_base}", f"--store={self.store}",
                                        "--allow-truncate", f"--port={port}", *options])
         proc.url = f"http://127.0.0.1:{port}"
-        self.url = self.url or proc.url
+        self.urls.append(proc.url)
         return proc
 
     def start_worker(self, *options, ready=True):
@@ -221,7 +246,7 @@ class Stack:
 
     def _start(self, kind, options, ready=True):
         n = sum(p.name.startswith(kind) for p in self.procs)
-        proc = Proc(self.folder, f"{kind}{n}", [BUILD / f"leat-{kind}", *options])
+        proc = Proc(self.folder, f"{kind}{n}", [BUILD / f"leat-{kind}", *options], self.env)
         self.procs.append(proc)
         if ready:
             proc.wait_line("ready")
@@ -234,7 +259,9 @@ class Stack:
         return [p for p in self.procs if p.name.startswith(kind)]
 
     def pids(self, kind):
-        """Process ids of leat dev's children of a kind, in order of starting."""
+        """Process ids of a kind, of leat dev's children in order of starting."""
+        if self.kind(kind):
+            return [p.pid for p in self.kind(kind)]
         return [int(line.split()[2]) for line in self.procs[0].lines
                 if line.startswith(f"pid {kind} ")]
 
@@ -284,3 +311,12 @@ class Stack:
             live.remove(self)
         for proc in self.procs:
             proc.kill()
+
+    def store_faults(self):
+        """What does not hold in the store that should, whoever was killed when."""
+        path = pathlib.Path(self.store.removeprefix("sqlite:"))
+        if self.store.startswith("sqlite:") and not path.exists():
+            return ""  # it was never started
+        done = subprocess.run([BUILD / "tests/store-check", self.store], text=True,
+                              capture_output=True, env=clean_env(), timeout=60 * PATIENCE)
+        return done.stdout + done.stderr
