@@ -68,28 +68,36 @@ static bool is_own(leat_text key)
     return key.len >= 2 && memcmp(key.ptr, "__", 2) == 0;
 }
 
-static void write_map(leat_writer *w, const struct loop *l, const char *id)
+/* The checkpoints around this one and itself. Of one that was made by hand it
+ * is not known what it was in: then the run's own are told. */
+static void write_map(leat_writer *w, const struct loop *l, const char *id,
+                      bool loaded)
 {
-    if (leat_count(leat_view_of(l->cp.parents)) == 0) {
+    bool known = leat_count(leat_view_of(l->cp.parents)) > 0;
+    leat_view around = leat_view_of(known ? l->cp.parents : l->parents);
+    if (leat_count(around) == 0 || (!known && loaded)) {
         return;
     }
     leat_write_key(w, "checkpoint_map");
     leat_write_object(w);
-    for (leat_iter it = leat_iter_of(leat_view_of(l->cp.parents));
-         leat_next(&it);) {
+    for (leat_iter it = leat_iter_of(around); leat_next(&it);) {
         leat_write_key_n(w, it.key.ptr, it.key.len);
         leat_write_view(w, it.item);
     }
-    leat_write_key(w, l->ns);
-    leat_write_string(w, id);
+    if (known) {
+        leat_write_key(w, l->ns);
+        leat_write_string(w, id);
+    }
     leat_write_end(w);
 }
 
 /* {"configurable": {...}} of a checkpoint of this thread and namespace, with
- * what the run was given besides. */
+ * what the run was given besides unless the store tells of it. */
 static leat_value *config_of(const struct loop *l, const char *id,
-                             leat_view given)
+                             bool loaded)
 {
+    leat_view given = loaded ? (leat_view){0}
+                             : leat_get(l->run->req->config, "configurable");
     leat_writer *w = leat_writer_new();
     leat_write_object(w);
     leat_write_key(w, "configurable");
@@ -106,19 +114,10 @@ static leat_value *config_of(const struct loop *l, const char *id,
     leat_write_string(w, l->ns);
     leat_write_key(w, "checkpoint_id");
     leat_write_string(w, id);
-    write_map(w, l, id);
+    write_map(w, l, id, loaded);
     leat_write_end(w);
     leat_write_end(w);
     return leat_writer_finish(&w);
-}
-
-static leat_value *parent_of(const struct loop *l, leat_view given)
-{
-    if (l->prev_id[0] == '\0') {
-        return leat_new_null();
-    }
-    /* The store knows nothing of this run. */
-    return config_of(l, l->prev_id, l->prev_loaded ? (leat_view){0} : given);
 }
 
 static leat_value *task_state(const struct loop *l, const struct task *t)
@@ -188,9 +187,11 @@ void graph_stream_checkpoint(struct loop *l)
         return;
     }
     struct fields f = {0};
-    leat_view given = leat_get(l->run->req->config, "configurable");
-    graph_fields_add(&f, "config", config_of(l, l->cp.id, given));
-    graph_fields_add(&f, "parent_config", parent_of(l, given));
+    graph_fields_add(&f, "config", config_of(l, l->cp.id, false));
+    graph_fields_add(&f, "parent_config",
+                     l->prev_id[0] != '\0'
+                         ? config_of(l, l->prev_id, l->prev_loaded)
+                         : leat_new_null());
     graph_fields_add(&f, "values",
                      graph_channels_read(&l->channels, &l->graph->state));
     graph_fields_add(&f, "metadata", graph_checkpoint_metadata(&l->cp));
