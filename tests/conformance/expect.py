@@ -24,6 +24,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.utils import convert_to_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool
 from langgraph.cache.memory import InMemoryCache
 from langgraph.channels import AnyValue, EphemeralValue, Topic, UntrackedValue
@@ -75,17 +76,23 @@ class ScriptedChatModel(BaseChatModel):
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        return self._generate(messages, stop)  # else it costs a thread
+
 
 class StreamingChatModel(ScriptedChatModel):
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
+        for chunk in self._stream(messages, stop):
+            if run_manager:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
     def _stream(self, messages, stop=None, run_manager=None, **kwargs):
         r = self.pick(messages)
 
         def piece(**fields):
             fields.setdefault("content", "")
-            chunk = ChatGenerationChunk(message=AIMessageChunk(id=r.get("id"), **fields))
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            return chunk
+            return ChatGenerationChunk(message=AIMessageChunk(id=r.get("id"), **fields))
 
         for text in r.get("chunks", []):
             yield piece(content=text)
@@ -258,7 +265,10 @@ class Scenario:
         def choose(state):
             return evaluate(spec["to"], self.env(dict(state)))
 
-        return choose
+        async def choose_here(state):  # else it costs a thread
+            return choose(state)
+
+        return RunnableLambda(choose, choose_here)
 
     def agent(self, name):
         """A graph that is described as {"react_agent": {...}}."""
@@ -352,8 +362,15 @@ class Steps:
             data = {"$command": {**data["$command"], "resume": {"$lit": answers}}}
         return evaluate(data, self.scenario.env({}))
 
+    async def inside(self, step, config):
+        """The state of a task of the task... of the thread as it stands."""
+        for index in step.get("inside", []):
+            state = await self.graph.aget_state(config)
+            config["configurable"].update(state.tasks[index].state["configurable"])
+        return config
+
     async def at(self, step):
-        config = self.config(step)
+        config = await self.inside(step, self.config(step))
         if step.get("checkpoint"):
             found = await self.reference(step["checkpoint"], config)
             config["configurable"].update(found["configurable"])

@@ -33,6 +33,7 @@ struct step {
     tree *out;
     char run_id[ID_TEXT_SIZE];
     char checkpoint_id[ID_TEXT_SIZE];
+    char ns[512];          /* of the graph that `inside` leads to */
     leat_value *config, *input, *command, *before, *after;
     struct graph_request request;
     struct graph_host host;
@@ -170,6 +171,7 @@ static tree *history_of(struct step *s)
 {
     struct graph_request request = {.thread_id = s->request.thread_id,
                                     .run_id = s->run_id,
+                                    .checkpoint_ns = s->request.checkpoint_ns,
                                     .config = s->request.config};
     struct graph_query q = {0};
     leat_value *list = NULL;
@@ -182,6 +184,31 @@ static tree *history_of(struct step *s)
     tree *out = tree_from_view(leat_view_of(list));
     leat_drop(list);
     return out;
+}
+
+/* The namespace of the graph that the task at `index` runs; "?": none. */
+static void enter_task(struct step *s, size_t index)
+{
+    struct graph_request request = {.thread_id = s->request.thread_id,
+                                    .run_id = s->run_id,
+                                    .checkpoint_ns = s->request.checkpoint_ns,
+                                    .config = s->request.config};
+    const struct graph_asked a = {s->scenario->graph, &request, &s->host};
+    leat_value *state = NULL;
+    struct err err = ERR_INIT;
+    leat_text ns = {0};
+    if (graph_state_get(&a, &state, &err)) {
+        leat_view task = leat_at(
+            leat_get(leat_view_of(state), "tasks"), (long)index);
+        leat_view config = leat_get(leat_get(task, "state"), "configurable");
+        ns = leat_string(leat_get(config, "checkpoint_ns"));
+    }
+    char *inner = ns.ptr != NULL ? base_memdup(ns.ptr, ns.len)
+                                 : base_strdup("?");
+    (void)base_copy(s->ns, sizeof s->ns, inner);
+    s->request.checkpoint_ns = s->ns;
+    free(inner);
+    leat_drop(state);
 }
 
 /* The checkpoint id that {"$saved": name} or {"$history": {index}} means. */
@@ -285,6 +312,10 @@ static void step_init(struct step *s)
                         : NULL;
     make_config(s);
     s->request.config = leat_view_of(s->config);
+    const tree *inside = tree_get(spec, "inside");
+    for (size_t i = 0; i < tree_count(inside); i++) {
+        enter_task(s, (size_t)tree_at(inside, i)->whole);
+    }
     if (tree_get(spec, "checkpoint") != NULL) {
         find_checkpoint(s, tree_get(spec, "checkpoint"), s->checkpoint_id);
         s->request.checkpoint_id = s->checkpoint_id;

@@ -134,6 +134,9 @@ ROWS = {
     "update_state with a command": lambda f: any(
         "$command" in str(s.get("values")) for s in f.steps),
     "bulk update": lambda f: f.op("bulk_update"),
+    "state of a nested graph": lambda f: f.op("get_state") and f.has("inside"),
+    "update of a nested graph": lambda f: any(
+        "inside" in s and s["op"] == "update_state" for s in f.steps),
     "fork": lambda f: f.has("save_as"),
     "run from a fork": lambda f: "$saved" in json.dumps([s.get("checkpoint") for s in f.steps]),
     "replay": lambda f: any("$history" in str(s.get("checkpoint")) and s["op"] == "stream"
@@ -150,6 +153,8 @@ ROWS = {
     "defer": lambda f: f.ran_with("defer", True),
     "cache hit": lambda f: any(
         "__metadata__" in p and f.nodes.get(next(iter(p)), {}).get("cache") for p in f.updates),
+    "drawing": lambda f: f.op("get_graph"),
+    "nodes that sleep": lambda f: '"sleep"' in f.done,
     "durability sync": lambda f: any(s.get("durability") == "sync" for s in f.steps),
     "durability exit": lambda f: any(s.get("durability") == "exit" for s in f.steps),
     "recursion limit": lambda f: f.failed("GraphRecursionError"),

@@ -49,6 +49,7 @@ FEATURES = {
     "coerce": 0.15,
     "volatile": 0.04,
     "drawn": 0.12,
+    "sleep": 0.08,
 }
 
 # State keys, their reducers, and the features that bring them.
@@ -66,6 +67,9 @@ KEYS = {
     "messages": ("messages", "messages"),
 }
 
+# Of no two of these, nor of twice one of them, are two almost the same.
+SLEEPS = [7, 26, 33, 41, 57, 63]
+
 # Names of nodes, graph by graph: none is used twice, and none is a key.
 NAMES = {"main": "abcdEF", "sub": "ghijk", "deep": "pqrst", "called": "uvw"}
 END = "__end__"
@@ -82,6 +86,8 @@ class Maker(Values):
             drawn.add("messages")
         if "volatile" in drawn:  # engine.md 7.1: such an interrupt is an error
             drawn.discard("interrupt")
+        if "sleep" in drawn:  # what has no time of its own would race
+            drawn -= {"subgraph", "call_graph", "send", "parent", "tools", "coerce"}
         if "parent" in drawn:
             drawn |= {"command", "subgraph"}
         keys = {k: r for k, (r, f) in KEYS.items() if f in drawn or not f}
@@ -230,8 +236,13 @@ class Maker(Values):
     def may_send(self, graph, node):
         return node in graph["sendable"]
 
+    def sleep(self, who):
+        return {"op": "sleep", "ms": SLEEPS[NAMES["main"].index(who)]}
+
     def node(self, graph, who):
         ops = self.ops_before(graph, who)
+        if "sleep" in self.features:
+            ops.insert(0, self.sleep(who))
         plain = who in graph["sendable"]
         if not plain and self.has("models", 0.6) and "messages" in graph["state"]:
             ops.append(self.ask(level=graph["level"]))

@@ -6,6 +6,7 @@ answer, a failure wants to go on), so it is chosen between two steps. What was
 chosen is plain data: the same steps can be played again by anybody.
 """
 import copy
+import json
 import logging
 import pathlib
 import sys
@@ -48,12 +49,14 @@ class Player:
     def names(self):
         return list(self.graphs["main"]["nodes"])
 
-    def next_step(self, first, state, entries):
+    def next_step(self, first, state, entries, inner):
         m = self.maker
         if first:
             return self.first_step()
         if state is None:  # nothing is kept
             return m.pick([self.more_input, self.more_input, self.go_on, self.steer])(0)
+        if inner and m.chance(0.25):
+            return self.inside(inner, entries)
         if state.interrupts and m.chance(0.6):
             more = {}
             if entries and m.chance(0.15):  # as a client that names what it has seen
@@ -174,6 +177,18 @@ class Player:
             step["filter"] = {"source": m.pick(["loop", "input", "update"])}
         return step
 
+    def inside(self, inner, entries):
+        """Something with a graph in the graph, as its readers find it."""
+        m = self.maker
+        path, graph = m.pick(inner)
+        nodes = list(self.graphs[graph]["nodes"])
+        step = m.pick([self.look, self.update, self.update])(0)
+        if "as_node" in step and step["as_node"] in self.names():
+            step["as_node"] = m.pick(nodes)
+        if "$command" in repr(step.get("values")):
+            step["values"] = {"$command": {"update": {"log": ["cmd"]}, "goto": m.pick(nodes)}}
+        return {**step, "inside": path}
+
     def values(self):
         m = self.maker
         made = m.input()
@@ -233,6 +248,18 @@ class Player:
         return None
 
 
+async def graphs_inside(steps, state, path=(), name="main"):
+    """Where the tasks of a state have graphs: their paths, and the graphs."""
+    found = []
+    for i, task in enumerate(state.tasks if state else ()):
+        spec = steps.scenario.graphs[name]["nodes"].get(task.name, {})
+        if isinstance(task.state, dict) and "graph" in spec:
+            inner = await steps.graph.aget_state(task.state)
+            found.append(([*path, i], spec["graph"]))
+            found += await graphs_inside(steps, inner, (*path, i), spec["graph"])
+    return found
+
+
 def entries_of(steps):
     config = {"configurable": {"thread_id": "t1", "checkpoint_ns": ""}}
     return sum(1 for _ in steps.scenario.saver.list(config))
@@ -253,9 +280,10 @@ async def play_new(maker, graphs):
                 kept = graphs["main"].get("checkpointer") is not False
                 state = await steps.graph.aget_state(config) if kept else None
                 entries = entries_of(steps) if kept else 0
+                inner = await graphs_inside(steps, state)
             except Exception:  # a state that cannot be read is a result below
                 break
-            step = player.next_step(i == 0, state, entries)
+            step = player.next_step(i == 0, state, entries, inner)
         results.append(await steps.perform(step))
         after = player.after_fork(step)
         if after is not None and "error" not in results[-1]:
@@ -374,14 +402,15 @@ async def comparable(graphs, results):
     plan = [r["step"] for r in results]
     whole = [opened(step) for step in plan]
     told = results if whole == plan else await perform(graphs, whole)
-    return results[:agreeing(told)]
+    # nodes that sleep end when their time has come
+    return results[:agreeing(told, '"sleep"' in json.dumps(graphs))]
 
 
-def agreeing(results):
+def agreeing(results, sleeps):
     for i, result in enumerate(results):
         events = result.get("events")
         runs = result["step"]["op"] == "stream"
-        traits = (races, same_message, same_question)
+        traits = (same_message, same_question) if sleeps else (races, same_message, same_question)
         if events and any(has(events) for has in traits):
             return i
         # with exit the library stores what is left of a step that was refused

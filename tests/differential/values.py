@@ -107,7 +107,21 @@ class Values:
             return self.messages(who, raw=self.chance(0.7 if "coerce" in self.features else 0.3))
         if self.chance(0.2):
             return {"$state": self.pick(self.keys)}
+        if who != "in" and self.chance(0.1):
+            return self.made_of(self.pick(["log", "x"]))
         return self.value()
+
+    def made_of(self, key):
+        """Something that is reckoned from what is there."""
+        now, log = {"$state": key}, {"$state": "log"}
+        return self.pick([
+            {"$len": log},
+            {"$last": log},
+            {"$if": [now, "some", "none"]},
+            {"$eq": [now, {"$last": log}]},
+            {"$map": [log, {"item": {"$item": True}}]},
+            {"$mul": [{"$len": log}, 2]},
+        ])
 
     def update(self, who, keys):
         """What a node writes: an object."""
