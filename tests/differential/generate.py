@@ -358,6 +358,9 @@ class Maker(Values):
             self.edges_of_agent(graph, names)
         if "drawn" in self.features:
             self.name_targets(graph)
+        if self.features & {"drawn", "odd"}:  # a branch that fails would be cached
+            for branch in graph["conditional"]:
+                graph["nodes"].get(branch["from"], {}).pop("cache", None)
         self.options(graph)
 
     def name_targets(self, graph):

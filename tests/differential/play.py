@@ -253,10 +253,13 @@ async def graphs_inside(steps, state, path=(), name="main"):
     found = []
     for i, task in enumerate(state.tasks if state else ()):
         spec = steps.scenario.graphs[name]["nodes"].get(task.name, {})
-        if isinstance(task.state, dict) and "graph" in spec:
-            inner = await steps.graph.aget_state(task.state)
+        # an own memory is not where a task's state is said to be
+        inner = steps.scenario.graphs.get(spec.get("graph"), {})
+        own = inner.get("subgraph_checkpointer") is not None
+        if isinstance(task.state, dict) and "graph" in spec and not own:
+            nested = await steps.graph.aget_state(task.state)
             found.append(([*path, i], spec["graph"]))
-            found += await graphs_inside(steps, inner, (*path, i), spec["graph"])
+            found += await graphs_inside(steps, nested, (*path, i), spec["graph"])
     return found
 
 
