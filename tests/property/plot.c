@@ -80,12 +80,25 @@ static leat_value *with(leat_value *spec, const char *key, leat_value *item)
     return more;
 }
 
-static leat_value *answer_run(struct trial *t, size_t questions)
+/* The place in the history of any checkpoint of the thread, or NULL. */
+static leat_value *some_checkpoint(struct trial *t, struct world *w)
+{
+    leat_value *history = world_history(w);
+    size_t n = leat_count(leat_view_of(history));
+    leat_drop(history);
+    return n > 0 ? leat_new_int((int64_t)dice_below(&t->dice, n)) : NULL;
+}
+
+static leat_value *answer_run(struct trial *t, struct world *w,
+                              size_t questions)
 {
     bool one = questions == 1 && dice_chance(&t->dice, 60);
     leat_value *spec =
         one ? leat_pack("{s:{s:V}}", "command", "resume", some_answer(t))
             : leat_pack("{s:V}", "answers", some_answers(t, questions));
+    if (dice_chance(&t->dice, 10)) {
+        spec = with(spec, "checkpoint", some_checkpoint(t, w));
+    }
     if (!dice_chance(&t->dice, 25)) {
         return spec;
     }
@@ -97,9 +110,12 @@ static leat_value *answer_run(struct trial *t, size_t questions)
 
 static leat_value *steer_command(struct trial *t)
 {
-    switch (dice_below(&t->dice, 4)) {
+    switch (dice_below(&t->dice, 5)) {
     case 0:
         return leat_pack("{s:{s:[s]}}", "update", "log", "only-update");
+    case 3:
+        return leat_pack("{s:[{s:v, s:{s:[s]}}, v]}", "goto", "node",
+                         some_name(t), "input", "log", "sent", some_name(t));
     case 1:
         return leat_pack("{s:v}", "goto", some_name(t));
     case 2:
@@ -109,15 +125,6 @@ static leat_value *steer_command(struct trial *t)
         return leat_pack("{s:v, s:{s:[s]}}", "goto", some_name(t), "update",
                          "log", "steer");
     }
-}
-
-/* The place in the history of any checkpoint of the thread, or NULL. */
-static leat_value *some_checkpoint(struct trial *t, struct world *w)
-{
-    leat_value *history = world_history(w);
-    size_t n = leat_count(leat_view_of(history));
-    leat_drop(history);
-    return n > 0 ? leat_new_int((int64_t)dice_below(&t->dice, n)) : NULL;
 }
 
 /* ---- the next run ------------------------------------------------------- */
@@ -180,7 +187,7 @@ leat_value *plot_run(struct trial *t, struct world *w, size_t n)
     if (n == 0) {
         spec = leat_pack("{s:V}", "input", some_input(t));
     } else if (questions > 0 && dice_chance(&t->dice, 75)) {
-        spec = answer_run(t, questions);
+        spec = answer_run(t, w, questions);
     } else if (leat_count(leat_get(s, "next")) == 0 ||
                dice_chance(&t->dice, 50)) {
         spec = any_run(t, w);

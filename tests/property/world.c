@@ -14,6 +14,7 @@
 #define THREAD "t1"
 /* Some graphs double their state in every step. */
 #define STATE_BYTES_MAX ((size_t)64 * 1024)
+#define EXECUTED_MAX 2000 /* or their number */
 #define RECURSION_LIMIT 12
 
 /* ---- the journal -------------------------------------------------------- */
@@ -252,6 +253,26 @@ void world_print(const struct world *w, size_t from)
     }
 }
 
+/* ---- the host ----------------------------------------------------------- */
+
+static void on_emit(void *arg, const struct graph_event *ev)
+{
+    struct world *w = arg;
+    if (w->emit != NULL) {
+        w->emit(w->arg, ev);
+    }
+}
+
+static void on_busy(void *arg, bool executing)
+{
+    struct world *w = arg;
+    w->executed += executing ? 1 : 0;
+    if (w->executed > EXECUTED_MAX) {
+        w->grew = true;
+        graph_cancel_set(w->cancel);
+    }
+}
+
 /* ---- runs --------------------------------------------------------------- */
 
 static bool is_own(struct world *w, const char *run_id)
@@ -293,12 +314,14 @@ void world_run(struct world *w, const struct ask *a, int attempt)
         .continued = attempt > 1 && is_own(w, a->run_id),
     };
     const struct graph_host host = {
-        .arg = w->arg,
-        .emit = w->emit,
+        .arg = w,
+        .emit = on_emit,
+        .busy = on_busy,
         .saver = &w->saver,
         .cancel = w->cancel,
     };
     graph_result_fini(&w->result);
+    w->executed = 0;
     graph_run(w->graph, &req, &host, &w->result);
     leat_drop(config);
 }

@@ -31,6 +31,7 @@ struct world {
     struct graph_saver saver;    /* notes and hands on to the memory */
     struct graph_result result;  /* of the last run */
     struct graph_cancel *cancel;
+    size_t executed;             /* nodes */
     bool grew;                   /* beyond what is worth trying */
     unsigned modes;              /* events wanted, and who takes them */
     void (*emit)(void *arg, const struct graph_event *ev);

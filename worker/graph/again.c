@@ -19,6 +19,7 @@
 #include "common/value.h"
 #include "worker/graph/inner.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- what is noted ------------------------------------------------------ */
@@ -31,7 +32,9 @@ leat_value *graph_again_note(const struct loop *l)
     leat_write_object(w);
     leat_write_key(w, "stop");
     leat_write_int(w, l->stop);
-    if (!l->updated_known) {
+    leat_write_key(w, "attempt");
+    leat_write_int(w, l->run->req->attempt);
+    if (!l->ordered) {
         leat_write_key(w, "unordered");
         leat_write_bool(w, true);
     }
@@ -206,13 +209,19 @@ bool graph_again_may_take(const struct work *w)
            !has_flag(earlier_mark(w->loop, w->task->id), "answer");
 }
 
+/* Whoever took the answer is in this loop. */
+static void set_answered(struct loop *l)
+{
+    atomic_store(&l->run->answered, true);
+    for (; l != NULL; l = l->caller != NULL ? l->caller->loop : NULL) {
+        l->answered = true;
+    }
+}
+
 leat_value *graph_again_answer(struct work *w, const struct loop *from)
 {
-    atomic_store(&from->run->answered, true);
     w->took_any = true;
-    for (struct work *in = w; in != NULL; in = in->loop->caller) {
-        in->loop->answered = true;
-    }
+    set_answered(w->loop);
     if (!has_name(from->run)) {
         return NULL;
     }
@@ -240,13 +249,19 @@ void graph_again_visit(struct loop *l)
     graph_run_unlock(r);
 }
 
-bool graph_again_own(const struct loop *l, const struct graph_saved *saved)
+/* Of this run, whichever attempt. */
+static bool is_run_own(const struct loop *l, const struct graph_saved *saved)
 {
     const struct graph_request *req = l->run->req;
     leat_view given = leat_get(leat_get(req->config, "metadata"), "run_id");
     leat_view by = leat_get(leat_view_of(saved->cp.metadata), "run_id");
-    return req->attempt > 1 && saved->found && !l->revisits &&
+    return req->attempt > 1 && saved->found &&
            leat_type_of(given) == LEAT_STRING && leat_equal(given, by);
+}
+
+bool graph_again_own(const struct loop *l, const struct graph_saved *saved)
+{
+    return !l->revisits && is_run_own(l, saved);
 }
 
 bool graph_again_began(const struct loop *l, const struct graph_saved *saved)
@@ -257,15 +272,51 @@ bool graph_again_began(const struct loop *l, const struct graph_saved *saved)
            leat_equal(parents, leat_view_of(l->parents));
 }
 
+/* Is the checkpoint in the store? Unknown counts as yes. */
+static bool exists(const struct loop *l, const char *ns, const char *id)
+{
+    struct graph_saved found = {0};
+    struct err err = ERR_INIT;
+    bool fine = l->saver->load(l->saver->self, ns, id, &found, &err);
+    bool there = !fine || found.found;
+    graph_saved_fini(&found);
+    return there;
+}
+
+/* The parents of a checkpoint stand from the outermost inwards, as do the
+ * loops around this one; those that keep nothing have none in the store. */
+static bool has_lost_parent(const struct loop *l, leat_view parents)
+{
+    const struct loop *around[GRAPH_DEPTH_MAX];
+    size_t depth = 0;
+    for (const struct work *w = l->caller; w != NULL; w = w->loop->caller) {
+        must(depth < GRAPH_DEPTH_MAX);
+        around[depth++] = w->loop;
+    }
+    for (leat_iter it = leat_iter_of(parents); leat_next(&it) && depth > 0;) {
+        const struct loop *above = around[--depth];
+        char *ns = base_memdup(it.key.ptr, it.key.len);
+        char *id = value_strdup(it.item);
+        bool lost = above->saver != NULL && id != NULL &&
+                    !exists(above, ns, id);
+        free(ns);
+        free(id);
+        if (lost) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool graph_again_orphan(const struct loop *l, const struct graph_saved *saved)
 {
     leat_view parents =
         leat_get(leat_view_of(saved->cp.metadata), "parents");
-    return l->caller != NULL && !l->run->req->continued &&
-           graph_again_own(l, saved) &&
-           !leat_is(leat_get(parents, ""), l->run->loaded_id) &&
-           !leat_equal(leat_get(parents, ""),
-                       leat_get(leat_view_of(l->parents), ""));
+    leat_view note = leat_get(leat_view_of(saved->cp.view), "run");
+    return l->caller != NULL && is_run_own(l, saved) &&
+           leat_int(leat_get(note, "attempt"), 1) < l->run->req->attempt &&
+           !leat_equal(parents, leat_view_of(l->parents)) &&
+           has_lost_parent(l, parents);
 }
 
 bool graph_again_visited(const struct loop *l, const struct graph_saved *saved)
@@ -347,7 +398,6 @@ static void take_marks(struct loop *l)
 {
     struct run *r = l->run;
     if (l->caller == NULL) {
-        memcpy(r->loaded_id, l->cp.id, sizeof r->loaded_id);
         must(r->answered_by == NULL);
         r->answered_by = value_strdup(
             leat_get(earlier_mark(l, GRAPH_NULL_TASK), "by"));
@@ -356,19 +406,18 @@ static void take_marks(struct loop *l)
         const struct pending *p = &l->pending.at[i];
         if (p->write.channel == WRITE_TAKEN &&
             has_flag(earlier_mark(l, p->task_id), "answer")) {
-            atomic_store(&r->answered, true);
+            set_answered(l);
         }
     }
 }
 
 /* By this the next tasks are ordered, and of tasks that fail the first tells
  * what the run's error is. */
-static void take_updated(struct loop *l, bool known)
+static void take_order(struct loop *l, bool ordered)
 {
-    l->updated_known = known;
+    l->updated_known = ordered;
     for (uint32_t c = 0; c < l->graph->channel_count; c++) {
-        l->updated[c] = known && l->cp.versions[c] == l->cp.version_max &&
-                        graph_channel_available(&l->channels, c);
+        l->updated[c] = ordered;
     }
 }
 
@@ -381,7 +430,7 @@ void graph_again_take(struct loop *l, const struct graph_saved *saved)
     leat_view note = leat_get(leat_view_of(saved->cp.view), "run");
     if (graph_again_own(l, saved) &&
         leat_bool(leat_get(note, "answered"), false)) {
-        atomic_store(&l->run->answered, true);
+        set_answered(l);
     }
     l->own = l->caller == NULL ? graph_again_own(l, saved)
                                : graph_again_began(l, saved);
@@ -390,7 +439,7 @@ void graph_again_take(struct loop *l, const struct graph_saved *saved)
     }
     l->noted_spoke = leat_bool(leat_get(note, "spoke"), false);
     l->noted_told = leat_value_of(leat_get(note, "told"));
-    take_updated(l, !leat_bool(leat_get(note, "unordered"), false));
+    take_order(l, !leat_bool(leat_get(note, "unordered"), false));
     l->halted = leat_bool(leat_get(note, "halted"), false);
     l->noted_stop = (int)leat_int(leat_get(note, "stop"), 0);
     leat_text replay = leat_string(leat_get(note, "replay"));

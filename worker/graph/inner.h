@@ -44,7 +44,6 @@ struct run {
     char replay_before[37];      /* "" unless time travelling */
     atomic_bool answered;        /* a task has taken the answer that was
                                     for any of them */
-    char loaded_id[37];          /* the root's checkpoint it began with */
     char *answered_by;           /* who had, in an earlier attempt; or NULL */
     struct event_run *event;     /* of the root graph, or NULL */
 };
@@ -114,6 +113,7 @@ struct loop {
     bool *updated;               /* by channel, from the last apply */
     bool updated_known;
     bool planned;                /* tasks are those of cp */
+    bool ordered;                /* then: in the order of their names */
     struct tasks tasks;
     struct work *works;          /* of the tasks being executed */
     size_t work_count;
@@ -255,7 +255,8 @@ void graph_again_visit(struct loop *l);
 bool graph_again_own(const struct loop *l, const struct graph_saved *saved);
 /* And in this very task of the graph around? */
 bool graph_again_began(const struct loop *l, const struct graph_saved *saved);
-/* Did it die before the graph around was stored, so that this never was? */
+/* Did it die before a graph around was stored, so that this never was? Under
+ * the saver's lock. */
 bool graph_again_orphan(const struct loop *l, const struct graph_saved *saved);
 /* Has its replay of this graph begun? */
 bool graph_again_visited(const struct loop *l,

@@ -41,6 +41,10 @@ void graph_save_plan(struct loop *l)
     graph_tasks_fini(&l->tasks);
     graph_plan_next(&p, &l->tasks);
     l->planned = true;
+    l->ordered = false;
+    for (size_t c = 0; l->updated_known && c < l->graph->channel_count; c++) {
+        l->ordered = l->ordered || l->updated[c];
+    }
 }
 
 static bool flush(struct loop *l, struct err *err)
