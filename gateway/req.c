@@ -329,7 +329,7 @@ static bool parse_body(struct gw_req *r, const struct buf *body,
     };
     bool blank = true;
     for (size_t i = 0; i < body->len && blank; i++) {
-        blank = strchr(" \t\r\n", body->data[i]) != NULL;
+        blank = memchr(" \t\r\n", body->data[i], 4) != NULL;
     }
     if (blank && (r->route->flags & GW_MAYBE_JSON) != 0) {
         r->body = leat_new_object(0, NULL, NULL);

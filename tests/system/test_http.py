@@ -99,7 +99,7 @@ def test_404(api, method, path, body):
 @pytest.mark.parametrize("path", ["/threads", "/runs/stream", "/runs/wait", "/threads/search",
                                   "/assistants", "/store/items/search", "/runs/crons"])
 @pytest.mark.parametrize("body", ['{"a":', "{]", '{"a": 1}}', "nonsense", '{"a": "\x01"}',
-                                  '{"a": NaN}', "'a'"])
+                                  '{"a": NaN}', "'a'", "\0", "{}\0"])
 def test_malformed_json_is_400(api, path, body):
     detail(api.request("POST", path, body), 400)
 

@@ -146,8 +146,12 @@ UNSAID = re.compile("|".join((
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """A request that follows its schema may be refused for these reasons alone."""
-    if type(failure).__name__ != "RejectedPositiveData":
+    """A request that follows its schema may be refused for these reasons alone,
+    one that does not be taken because an empty value in a query is none."""
+    kind = type(failure).__name__
+    if kind == "AcceptedNegativeData":
+        return not any(value in ("", [""]) for value in (case.query or {}).values())
+    if kind != "RejectedPositiveData":
         return True
     return not UNSAID.search(response.json()["detail"])
 
