@@ -387,7 +387,7 @@ class Steps:
         async for event in self.graph.astream(
             await self.input(step, config),
             config,
-            stream_mode=MODES,
+            stream_mode=step.get("modes", MODES),
             subgraphs=subgraphs,
             # as the server does: values and updates of the output's keys
             output_keys=self.scenario.graphs["main"].get("output"),

@@ -8,6 +8,7 @@
 #include "common/id.h"
 #include "worker/graph/expr.h"
 #include "worker/graph/memory.h"
+#include "worker/graph/pool.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,15 +353,30 @@ static void run(struct step *s)
     graph_result_fini(&r);
 }
 
+/* Those that are named; else all, but for `events`. */
+static unsigned modes_of(const tree *named)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        bool wanted = named == NULL && modes[i].mode != GRAPH_MODE_EVENTS;
+        for (size_t k = 0; k < tree_count(named); k++) {
+            wanted = wanted || tree_is(tree_at(named, k), modes[i].name);
+        }
+        bits |= wanted ? (unsigned)modes[i].mode : 0;
+    }
+    return bits;
+}
+
 static void do_stream(struct step *s)
 {
     tree_set(s->out, "events", tree_list());
     s->host.emit = on_event;
-    s->request.modes = GRAPH_MODE_VALUES | GRAPH_MODE_UPDATES |
-                       GRAPH_MODE_MESSAGES | GRAPH_MODE_CUSTOM |
-                       GRAPH_MODE_TASKS | GRAPH_MODE_CHECKPOINTS |
-                       GRAPH_MODE_DEBUG;
+    s->request.modes = modes_of(tree_get(s->spec, "modes"));
+    /* Without the starts of tasks nobody could tell in which order they are
+     * meant to end. */
+    graph_pool_alone(tree_get(s->spec, "modes") != NULL);
     run(s);
+    graph_pool_alone(false);
 }
 
 /* "Type: text", as the state calls tell it. */

@@ -164,6 +164,7 @@ ROWS = {
     "input or output schema": lambda f: any("input" in g or "output" in g for g in f.graphs),
     "custom events": lambda f: bool(f.payloads("custom", lambda p: True)),
     "second thread": lambda f: any(s.get("thread") == "t2" for s in f.steps),
+    "some modes": lambda f: f.has("modes"),
     "events of the root only": lambda f: any(s.get("subgraphs") is False and s["op"] == "stream"
                                              for s in f.steps),
     "invoke": lambda f: f.op("invoke"),

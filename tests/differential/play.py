@@ -42,6 +42,8 @@ class Player:
         self.graphs = graphs
         self.saved = 0
         self.answered = False  # since the last input
+        # nested events have an order only by the tasks that they are of
+        self.few_modes = len(graphs) == 1 and "sleep" not in maker.features
         # what a Send without messages may reach
         nodes = graphs["main"]["nodes"].items()
         self.plain = [n for n, spec in nodes if "do" in spec and "llm" not in repr(spec)]
@@ -93,6 +95,8 @@ class Player:
             step["op"] = "invoke"
         elif m.chance(0.05):
             step["subgraphs"] = False
+        elif self.few_modes and m.chance(0.05):
+            step["modes"] = m.some(expect.MODES, 1, 3)
         if m.chance(0.08) and "volatile" not in m.features:
             # without a checkpointer the library cannot wait for a checkpoint
             now = ["sync"] if "no_memory" not in m.features else []
@@ -394,9 +398,11 @@ def left_open(step):
 
 def opened(step):
     """The step with all its events."""
-    if step["op"] not in ("stream", "invoke"):
+    hides = step["op"] == "stream" and (step.get("subgraphs") is False or "modes" in step)
+    if step["op"] != "invoke" and not hides:
         return step
-    return {**step, "op": "stream", "subgraphs": True}
+    whole = {k: v for k, v in step.items() if k != "modes"}
+    return {**whole, "op": "stream", "subgraphs": True}
 
 
 async def comparable(graphs, results):
