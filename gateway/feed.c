@@ -89,7 +89,8 @@ static bool wants(const struct gw_group *g, const struct wire_event *event,
                   struct sse_id id)
 {
     return g->kind == GW_STREAM_SSE &&
-           (g->live || gw_sse_id_cmp(id, g->cursor) > 0) &&
+           (g->live || (gw_sse_id_cmp(id, g->cursor) > 0 &&
+                        gw_sse_id_cmp(id, g->dealt) > 0)) &&
            gw_sse_wants(g->filter, event);
 }
 

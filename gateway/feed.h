@@ -18,6 +18,9 @@ struct gw_group {
     bool paused;  /* behind, until its reader has taken more */
     struct sse_filter filter;
     struct sse_id cursor; /* behind only: up to this is not wanted */
+    struct sse_id dealt;  /* behind only: the last one it was given; a restarted
+                             broker may have less, and says it again */
+    bool whole;           /* behind only: asked for from the log's start */
     uint64_t pos;         /* behind only: last sequence dealt with */
     uint32_t tag;         /* behind only: of the replay asked; 0 none */
     int64_t asked_ms;

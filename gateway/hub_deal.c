@@ -56,7 +56,8 @@ void gw_hub_deal_join_behind(struct gw_runs *rs, struct gw_run *r,
 {
     struct gw_group *g = add_group(r, s);
     g->cursor = s->cursor;
-    g->pos = s->cursor.seq;
+    /* With the event at the cursor, to see that it still has that id. */
+    g->pos = s->cursor.seq > 0 ? s->cursor.seq - 1 : 0;
     gw_feed_add(g, s);
     gw_hub_log_ask_group(rs, r, g);
 }
@@ -86,6 +87,7 @@ static void fall_behind(struct gw_runs *rs, struct gw_run *r,
     gw_feed_remove(s);
     struct gw_group *own = add_group(r, s);
     own->pos = r->shown;
+    own->dealt = (struct sse_id){r->shown_ms, r->shown};
     own->paused = true;
     gw_feed_add(own, s);
     if (g->count == 0) {
@@ -249,12 +251,18 @@ void gw_hub_deal_group(struct gw_runs *rs, struct gw_group *g,
                        const struct gw_batch *b)
 {
     uint64_t seq = b->head->seq;
-    if (seq > g->pos + 1) {
-        gw_feed_gap(g, (struct sse_id){b->head->ms, g->pos + 1},
-                    (struct sse_id){b->head->ms, seq - 1});
-        g->pos = seq - 1;
+    struct sse_id before = {b->head->ms, seq - 1};
+    if (seq > g->pos + 1 && gw_sse_id_cmp(before, g->cursor) > 0) {
+        uint64_t seen = g->cursor.ms == before.ms ? g->cursor.seq : 0;
+        uint64_t from = max_u64(g->pos, seen) + 1;
+        gw_feed_gap(g, (struct sse_id){before.ms, from}, before);
     }
+    g->pos = max_u64(g->pos, seq - 1);
     deal_events(rs, &g, 1, b, &g->pos);
+    struct sse_id here = {b->head->ms, g->pos};
+    if (gw_sse_id_cmp(here, g->dealt) > 0) {
+        g->dealt = here;
+    }
 }
 
 static bool is_ahead(const struct gw_group *g)
@@ -344,8 +352,9 @@ void gw_hub_deal_settle(struct gw_runs *rs, struct gw_run *r,
     struct sse_id here = {r->shown_ms, r->shown};
     if (g->pos < r->shown) {
         gw_hub_log_ask_group(rs, r, g);
-    } else if (g->pos == r->shown && (g->kind == GW_STREAM_WAIT ||
-                                      gw_sse_id_cmp(g->cursor, here) <= 0)) {
+    } else if (g->pos == r->shown && g->dealt.seq <= r->shown &&
+               (g->kind == GW_STREAM_WAIT ||
+                gw_sse_id_cmp(g->cursor, here) <= 0)) {
         promote(rs, r, g);
     }
 }

@@ -13,7 +13,9 @@
 #include "gateway/hub_deal.h"
 
 #define TAIL_MS 50 /* the last events may still be under way */
-#define TAIL_TRIES 100
+/* A broker that took over waits a lease for workers that have it, then says
+ * that it is lost. */
+#define TAIL_TRIES 240
 
 /* ---- runs -------------------------------------------------------------- */
 
@@ -208,13 +210,36 @@ static struct gw_group *group_of_tag(const struct gw_run *r, uint32_t tag)
     return g;
 }
 
+/*
+ * Worker and broker died together after the event at the reader's cursor was
+ * shown and before it was stored: what stands there now is a later attempt's.
+ */
+static bool is_other_log(const struct gw_group *g, const struct wire_head *h)
+{
+    return !g->whole && g->pos + 1 == g->cursor.seq &&
+           h->seq <= g->cursor.seq && h->ms != g->cursor.ms;
+}
+
+/* Ids grow along the log: what the reader has seen is left out by them. */
+static void ask_whole(struct gw_runs *rs, struct gw_run *r, struct gw_group *g)
+{
+    g->whole = true;
+    g->full = false;
+    g->pos = 0;
+    gw_hub_log_ask_group(rs, r, g);
+}
+
 /* A replay is taken at the pace of its reader: what is too much now is left,
  * and asked for again when there is room. */
-static void on_behind(struct gw_runs *rs, struct gw_group *g,
+static void on_behind(struct gw_runs *rs, struct gw_run *r, struct gw_group *g,
                       const struct gw_batch *b)
 {
     if (g->first == NULL) {
         return; /* it was cut off; the group goes with the flush */
+    }
+    if (is_other_log(g, b->head)) {
+        ask_whole(rs, r, g);
+        return;
     }
     size_t waiting = g->first->out_bytes + gw_feed_open_bytes(g);
     if (g->kind == GW_STREAM_SSE && waiting > rs->stream_bytes) {
@@ -248,7 +273,7 @@ void gw_hub_run_on_events(struct gw_runs *rs, const struct wire_head *h,
         }
         gw_hub_deal_run(rs, r, &b);
     } else if (h->tag != 0 && (g = group_of_tag(r, h->tag)) != NULL) {
-        on_behind(rs, g, &b);
+        on_behind(rs, r, g, &b);
     }
     gw_hub_log_mark(rs, r);
 }
@@ -256,11 +281,20 @@ void gw_hub_run_on_events(struct gw_runs *rs, const struct wire_head *h,
 /* The relay has nothing that would fill the gap. */
 static void on_missing(struct gw_runs *rs, struct gw_run *r)
 {
-    bool final = r->ended && r->last_known && r->shown < r->last;
+    bool final = r->ended && (!r->last_known || r->shown < r->last);
     r->tries = (uint8_t)min_int(r->tries + 1, TAIL_TRIES);
     if (!final || r->tries < TAIL_TRIES) {
         r->asked_ms = clock_mono_ms() - GW_ASK_AGAIN_MS + TAIL_MS;
         gw_hub_log_wake(rs, r, TAIL_MS);
+        return;
+    }
+    if (!r->last_known) { /* nobody knows how much there was */
+        log_error("events.no_end", "run=%s from=%llu", ID_TEXT(&r->run),
+                  (unsigned long long)r->shown + 1);
+        stat_inc(STAT_EVENTS_LOST);
+        r->last = r->shown;
+        r->last_known = true;
+        gw_hub_log_move(r, GW_RUN_FOLLOWING);
         return;
     }
     log_error("events.lost", "run=%s from=%llu to=%llu", ID_TEXT(&r->run),
@@ -270,23 +304,28 @@ static void on_missing(struct gw_runs *rs, struct gw_run *r)
     gw_hub_log_move(r, GW_RUN_FOLLOWING);
 }
 
-/* The answer to the run's own question. */
-static void on_run_end(struct gw_runs *rs, struct gw_run *r, uint64_t seq)
+/* The answer to the run's own question. `open`: the log goes on behind it. */
+static void on_run_end(struct gw_runs *rs, struct gw_run *r, uint64_t seq,
+                       bool open)
 {
     bool moved = r->shown + 1 > r->asked_seq;
+    bool short_of_end = open && r->ended && !r->last_known;
     r->tag = 0;
     if (r->place == GW_RUN_LOST) {
         r->shown = seq;
     } else if (r->shown < seq && moved) {
         gw_hub_log_ask(rs, r); /* it was only a part */
         return;
-    } else if (r->shown < seq || (r->last_known && r->shown < r->last)) {
+    } else if (r->shown < seq || short_of_end ||
+               (r->last_known && r->shown < r->last)) {
         on_missing(rs, r);
         return;
     }
     gw_hub_log_move(r, GW_RUN_FOLLOWING);
     r->tries = 0;
-    if (r->ended && !r->last_known) {
+    if (short_of_end) {
+        gw_hub_log_wake(rs, r, TAIL_MS);
+    } else if (r->ended && !r->last_known) {
         r->last = r->shown;
         r->last_known = true;
     }
@@ -301,10 +340,14 @@ static void on_group_end(struct gw_runs *rs, struct gw_run *r,
     bool full = g->full;
     g->tag = 0;
     g->full = false;
-    g->pos = min_u64(g->pos, seq); /* the cursor was beyond the log */
     if (g->first == NULL) {
         return;
     }
+    if (max_u64(g->pos, g->cursor.seq) > seq && !g->whole && seq > 0) {
+        ask_whole(rs, r, g); /* the log is shorter than what was shown */
+        return;
+    }
+    g->pos = min_u64(g->pos, seq);
     if (g->pos >= seq) {
         gw_hub_deal_settle(rs, r, g);
     } else if (full || gw_feed_open_bytes(g) + g->first->out_bytes >
@@ -328,6 +371,7 @@ void gw_hub_run_on_replay_end(struct gw_runs *rs, const struct wire_head *h,
         return;
     }
     uint64_t seq = end->known ? h->seq : 0;
+    bool open = end->known && !end->ended;
     if (!end->known && r->ended) {
         /* The log went with its time. */
         r->last = r->shown;
@@ -339,12 +383,12 @@ void gw_hub_run_on_replay_end(struct gw_runs *rs, const struct wire_head *h,
     }
     if (g != NULL && r->place == GW_RUN_LOST) {
         r->shown = seq;
-        on_run_end(rs, r, seq);
+        on_run_end(rs, r, seq, open);
         g = group_of_tag(r, h->tag);
         own = false;
     }
     if (own) {
-        on_run_end(rs, r, seq);
+        on_run_end(rs, r, seq, open);
     } else if (g != NULL) {
         on_group_end(rs, r, g, seq);
     }
@@ -397,8 +441,8 @@ void gw_hub_run_on_timer(struct gw_runs *rs, struct gw_timer *timer)
     bool waits = r->place == GW_RUN_LOST || r->place == GW_RUN_GAP;
     if (waits && now - r->asked_ms >= GW_ASK_AGAIN_MS) {
         gw_hub_log_ask(rs, r);
-    } else if (r->place == GW_RUN_FOLLOWING && r->last_known &&
-               r->shown < r->last) {
+    } else if (r->place == GW_RUN_FOLLOWING &&
+               (r->last_known ? r->shown < r->last : r->ended)) {
         gw_hub_deal_open_gap(rs, r);
     } else if (waits) {
         gw_hub_log_wake(rs, r, GW_ASK_AGAIN_MS);

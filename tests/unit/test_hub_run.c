@@ -35,6 +35,8 @@ struct play {
     int looked_up;
     uint64_t log;       /* events in the relay's log */
     uint64_t log_first; /* first one still kept */
+    bool open;          /* the log has no end yet */
+    uint64_t torn;      /* from here on a later attempt wrote it; 0: nowhere */
     struct gw_stream *readers[64];
     size_t reader_count;
 };
@@ -130,6 +132,11 @@ static void put_events(struct buf *out, uint64_t seq, uint64_t n)
     }
 }
 
+static uint64_t ms_at(const struct play *p, uint64_t seq)
+{
+    return p->torn > 0 && seq >= p->torn ? MS + 9 : MS;
+}
+
 static void tell(struct play *p, enum wire_type type, uint32_t tag,
                  uint64_t seq, uint64_t n)
 {
@@ -142,7 +149,7 @@ static void tell(struct play *p, enum wire_type type, uint32_t tag,
                           .thread = p->thread,
                           .tag = type == WIRE_EVENTS ? (uint32_t)n : tag,
                           .seq = seq,
-                          .ms = MS};
+                          .ms = ms_at(p, seq)};
     gw_hub_run_on_events(&p->runs, &h, b.data, b.len);
     buf_fini(&b);
 }
@@ -156,7 +163,8 @@ static void answer_end(struct play *p, uint32_t tag)
 {
     struct wire_head h = {
         .type = WIRE_REPLAY_END, .run = p->id, .tag = tag, .seq = p->log};
-    struct gw_replay_end end = {.first = p->log_first, .known = p->log > 0};
+    struct gw_replay_end end = {
+        .first = p->log_first, .known = p->log > 0, .ended = !p->open};
     gw_hub_run_on_replay_end(&p->runs, &h, &end);
 }
 
@@ -169,6 +177,9 @@ static void answer(struct play *p, uint64_t part, uint64_t most)
     uint64_t seq = max_u64(q.ask.seq, p->log_first);
     for (; seq <= p->log && most > 0; most -= min_u64(most, part)) {
         uint64_t n = min_u64(part, p->log - seq + 1);
+        if (p->torn > seq) { /* a message is of one attempt */
+            n = min_u64(n, p->torn - seq);
+        }
         tell(p, WIRE_REPLAY_EVENTS, q.ask.tag, seq, n);
         seq += n;
     }
@@ -562,6 +573,136 @@ TEST(hub_run_gives_up_a_tail_that_nobody_has)
     EXPECT_HAS(text, "event: gap\n");
     EXPECT_STR(text + strlen(text) - 3, "END");
     free(text);
+    play_end(p);
+}
+
+/* The reader was shown more than a restarted broker has: it is said again. */
+TEST(hub_run_does_not_repeat_what_is_before_the_cursor)
+{
+    struct play *p = play_new(1 << 20);
+    struct gw_stream *s = reader(p, GW_STREAM_SSE);
+    s->cursor = (struct sse_id){MS, 6};
+    p->log = 3;
+    p->open = true;
+    gw_hub_run_join(&p->runs, run_of(p), s);
+    answer_all(p);
+    live(p, 4, 6);
+    gw_hub_runs_flush(&p->runs);
+    p->log = 9;
+    p->open = false;
+    ended(p, 9, "success");
+    answer_all(p);
+    expect_stream(s, 7, 9, true);
+    play_end(p);
+}
+
+/* The broker dies within a replay, and the next one has less of the log. */
+TEST(hub_run_does_not_repeat_what_a_replay_has_shown)
+{
+    struct play *p = play_new(1 << 20);
+    struct gw_stream *s = reader(p, GW_STREAM_SSE);
+    gw_hub_run_join(&p->runs, run_of(p), s);
+    EXPECT(p->asked_count == 1);
+    tell(p, WIRE_REPLAY_EVENTS, p->asked[0].ask.tag, 1, 12);
+    gw_hub_runs_flush(&p->runs);
+    expect_stream(s, 1, 12, false);
+    p->asked_count = 0;
+    p->log = 9;
+    p->open = true;
+    gw_hub_runs_on_restart(&p->runs);
+    answer_all(p);
+    live(p, 10, 2);
+    live(p, 12, 4);
+    gw_hub_runs_flush(&p->runs);
+    expect_stream(s, 13, 15, false);
+    p->log = 17;
+    ended(p, 17, "success");
+    live(p, 16, 2);
+    answer_all(p);
+    expect_stream(s, 16, 17, true);
+    play_end(p);
+}
+
+static void expect_from_torn(uint64_t cursor, uint64_t torn, uint64_t log)
+{
+    struct play *p = play_new(1 << 20);
+    struct gw_stream *s = reader(p, GW_STREAM_SSE);
+    s->cursor = (struct sse_id){MS, cursor};
+    p->log = log;
+    p->torn = torn;
+    gw_hub_run_join(&p->runs, run_of(p), s);
+    gw_hub_run_on_unknown(&p->runs, &p->id);
+    answer_all(p);
+    char *text = text_of(s);
+    const char *at = text;
+    for (uint64_t seq = torn; seq <= log; seq++) {
+        char want[64];
+        (void)snprintf(want, sizeof(want), "\nid: %" PRIu64 "-%" PRIu64 "\n\n",
+                       MS + 9, seq);
+        EXPECT_HAS(at, want);
+        at = strstr(at, want) + strlen(want);
+    }
+    EXPECT_EQ(count_of(text, "\nid: "), log - torn + 1);
+    EXPECT_EQ(count_of(text, "event: gap"), 0);
+    free(text);
+    play_end(p);
+}
+
+/* What the cursor names was lost, and a later attempt numbers from before it. */
+TEST(hub_run_cursor_in_what_was_lost)
+{
+    expect_from_torn(6, 1, 12);  /* another event stands there now */
+    expect_from_torn(6, 4, 12);
+    expect_from_torn(50, 11, 30); /* none does */
+    expect_from_torn(12, 4, 12);
+    expect_from_torn(13, 4, 12);
+}
+
+/* A restarted broker does not know the run, and its log has no end yet. */
+TEST(hub_run_waits_for_the_end_of_a_log)
+{
+    for (int from_start = 0; from_start < 2; from_start++) {
+        struct play *p = play_new(1 << 20);
+        struct gw_stream *s =
+            from_start ? reader(p, GW_STREAM_SSE) : fresh_reader(p);
+        if (from_start) {
+            gw_hub_run_join(&p->runs, run_of(p), s);
+        } else {
+            live(p, 1, 3);
+        }
+        p->log = 3;
+        p->open = true;
+        gw_hub_run_on_unknown(&p->runs, &p->id);
+        answer_all(p);
+        for (int i = 0; i < 20; i++) {
+            pass(p, 50);
+            answer_all(p);
+        }
+        EXPECT(gw_hub_run_get(&p->runs, &p->id) != NULL);
+        p->log = 9; /* the worker has said it again */
+        p->open = false;
+        pass(p, 50);
+        answer_all(p);
+        expect_stream(s, 1, 9, true);
+        EXPECT(gw_hub_run_get(&p->runs, &p->id) == NULL);
+        play_end(p);
+    }
+}
+
+TEST(hub_run_gives_up_a_log_without_end)
+{
+    struct play *p = play_new(1 << 20);
+    struct gw_stream *s = reader(p, GW_STREAM_SSE);
+    gw_hub_run_join(&p->runs, run_of(p), s);
+    p->log = 3;
+    p->open = true;
+    gw_hub_run_on_unknown(&p->runs, &p->id);
+    answer_all(p);
+    for (int i = 0; i < 300 && gw_hub_run_get(&p->runs, &p->id); i++) {
+        pass(p, 50);
+        answer_all(p);
+    }
+    expect_stream(s, 1, 3, true);
     play_end(p);
 }
 
