@@ -54,6 +54,9 @@ void brk_commit_on_op(struct brk_core *core, struct brk_op *op)
     case BRK_OP_LOOKUP:
         brk_finish_on_lookup(core, op);
         break;
+    case BRK_OP_TORN:
+        brk_finish_on_torn(core, op);
+        break;
     }
 }
 

@@ -39,6 +39,7 @@ struct brk_core *brk_core_new(const struct brk_core_conf *conf,
     core->magic = BRK_CORE_MAGIC;
     core->conf = *conf;
     core->now = now;
+    core->began_wall_ms = now.wall_ms;
     core->adopting = true;
     core->adopt_until_ms = conf->lease_ms;
     core->leases_seen_ms = now.mono_ms;

@@ -12,6 +12,7 @@
 #include "broker/actor.h"
 #include "broker/core.h"
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -275,6 +276,28 @@ static bool readable(const struct brk_desk *d, int item)
     return link_poll_ready(&d->poll, (size_t)item);
 }
 
+static void pass_read(uint8_t type)
+{
+    if (type == WIRE_RUN_SUBMIT) {
+        (void)fault_at(FAULT_DESK_SUBMIT);
+    } else if (type == WIRE_RUN_DONE) {
+        (void)fault_at(FAULT_DESK_DONE);
+    } else if (type == WIRE_HEARTBEAT) {
+        (void)fault_at(FAULT_DESK_STOP);
+    }
+}
+
+static void pass_sent(uint8_t type)
+{
+    if (type == WIRE_RUN_ACCEPTED) {
+        (void)fault_at(FAULT_DESK_ACCEPTED);
+    } else if (type == WIRE_RUN_START) {
+        (void)fault_at(FAULT_DESK_START);
+    } else if (type == WIRE_RUN_ENDED) {
+        (void)fault_at(FAULT_DESK_ENDED);
+    }
+}
+
 static void read_links(struct brk_desk *d)
 {
     for (int i = 0; readable(d, ITEM_WORKERS) && i < TURN_MESSAGES &&
@@ -283,6 +306,7 @@ static void read_links(struct brk_desk *d)
         log_debug("desk.worker", "type=%s run=%s tag=%u",
                   wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
                   d->in.head.tag);
+        pass_read(d->in.head.type);
         brk_core_on_worker(d->core, &d->in);
     }
     for (int i = 0; readable(d, ITEM_GATEWAYS) && i < TURN_MESSAGES &&
@@ -291,6 +315,7 @@ static void read_links(struct brk_desk *d)
         log_debug("desk.gateway", "type=%s run=%s tag=%u",
                   wire_name(d->in.head.type), ID_TEXT(&d->in.head.run),
                   d->in.head.tag);
+        pass_read(d->in.head.type);
         brk_core_on_gateway(d->core, &d->in);
     }
 }
@@ -346,6 +371,7 @@ static void send_out(struct brk_desk *d)
         } else if (sent == LINK_FULL) {
             brk_core_on_full(d->core, gateway, &out.route);
         }
+        pass_sent(out.head.type);
     }
     bool gateways_left = link_pump(d->gateways);
     d->queued = link_pump(d->workers) || gateways_left;

@@ -238,6 +238,47 @@ void brk_finish_on_lookup(struct brk_core *core, const struct brk_op *op)
     brk_core_to_relay(core, ended);
 }
 
+void brk_finish_ask_torn(struct brk_core *core)
+{
+    struct id none = {0};
+    struct brk_op *op = brk_core_op_thread(core, BRK_OP_TORN, &none);
+    op->due_us = core->began_wall_ms * 1000;
+}
+
+/*
+ * The broker before this one died after it had committed the end of the run,
+ * and so did the worker that could say the rest again: its lease is over. The
+ * log gets its end; readers are told of the gap before it.
+ */
+static void close_torn(struct brk_core *core, const struct store_run *row)
+{
+    if (idmap_get(&core->runs, &row->run_id) != NULL ||
+        brk_recent_get(&core->past, &row->run_id) != NULL) {
+        return;
+    }
+    struct buf body;
+    buf_init(&body, CLOSE_BODY_MAX);
+    leat_value *end = leat_pack("{s:s}", "status", row->status);
+    must(wire_event_put(&body, "end", "", leat_view_of(end)));
+    leat_drop(end);
+    struct brk_note *note =
+        brk_note_new(BRK_NOTE_CLOSE, &row->run_id, &row->thread_id);
+    note->attempt = row->attempt;
+    note->ms = row->ms;
+    note->stored = true;
+    note->seq = row->last_seq;
+    note->count = 1;
+    note->body = buf_take(&body, &note->body_len);
+    brk_core_to_relay(core, note);
+}
+
+void brk_finish_on_torn(struct brk_core *core, const struct brk_op *op)
+{
+    for (size_t i = 0; op->err.code == ERR_NONE && i < op->row_count; i++) {
+        close_torn(core, &op->rows[i]);
+    }
+}
+
 /* ---- telling
  * ------------------------------------------------------------------------ */
 
@@ -277,6 +318,8 @@ static void tell_relay_deleted(struct brk_core *core, const struct brk_run *run)
     struct brk_note *note =
         brk_note_new(BRK_NOTE_FORGET, &run->id, &run->thread);
     note->stored = run->stored;
+    bool ended = strcmp(run->end.status, "deleted") != 0;
+    note->seq = ended ? run->end.seq : 0; /* its readers see it to the end */
     brk_core_to_relay(core, note);
 }
 

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "common/store/store.h"
+
 #define BATCH_ROOM_MIN 16
 
 struct brk_note *brk_note_new(enum brk_note_type type, const struct id *run,
@@ -78,6 +80,7 @@ void brk_batch_destroy(struct brk_batch **p)
         leat_drop(b->ops[i].error);
         leat_drop(b->ops[i].values);
         leat_drop(b->ops[i].interrupts);
+        store_runs_free(&b->ops[i].rows, b->ops[i].row_count);
     }
     free(b->ops);
     b->magic = 0;
@@ -89,7 +92,7 @@ struct brk_op *brk_batch_add(struct brk_batch *b, enum brk_op_type type,
                              const struct id *run, const struct id *thread)
 {
     check_magic(b, BRK_BATCH_MAGIC);
-    must(type >= BRK_OP_INSERT && type <= BRK_OP_LOOKUP);
+    must(type >= BRK_OP_INSERT && type <= BRK_OP_TORN);
     if (b->n == b->room) {
         b->room = b->room == 0 ? BATCH_ROOM_MIN : b->room * 2;
         b->ops = base_realloc(b->ops, b->room * sizeof *b->ops);

@@ -58,7 +58,8 @@ enum brk_note_type {
     BRK_NOTE_ENDED,
     /* Run and log are deleted from the store (rollback, thread deletion, end of
      * a temporary thread). Drop what is not yet written; readers may still get
-     * what the ring has for --stateless-log-ttl. */
+     * what the ring has for --stateless-log-ttl. `seq`: the last of its log,
+     * which may not have come yet and is still shown; 0: nothing more is. */
     BRK_NOTE_FORGET,
 
     /* relay -> desk */
@@ -90,7 +91,8 @@ struct brk_note {
     bool adopt;  /* FENCE */
     bool quiet;  /* FENCE: nobody waits for the answer */
     uint32_t count;
-    uint64_t seq;
+    uint64_t seq; /* CLOSE: the log ended with it, and what is missing before
+                     is lost; 0: it ends with the body */
     uint64_t ms;
     uint64_t torn_ms; /* FENCE, CLOSE: ms of the attempt before, when it was
                          lost together with the broker of its time, and with
@@ -156,6 +158,8 @@ struct brk_log *brk_log_new(enum brk_log_type type, const struct id *run,
                             const struct id *thread);
 void brk_log_destroy(struct brk_log **p);
 
+struct store_run;
+
 /* ---- desk and ledger -------------------------------------------------------
  *
  * A batch is what the desk decided in one turn, in order. The ledger puts as
@@ -181,6 +185,9 @@ enum brk_op_type {
     BRK_OP_LOOKUP,        /* nothing is written. `existed`, status, attempt, ms;
                              `seq`: last one of the log when the stored log is
                              shorter than that, else 0 */
+    BRK_OP_TORN,          /* nothing is written. `rows`, `row_count`: runs that
+                             ended before due_us and whose stored logs have no
+                             end */
 };
 
 struct brk_op {
@@ -193,7 +200,8 @@ struct brk_op {
     bool with_insert;  /* START: the ledger's, done by the run's INSERT */
     bool no_webhook;   /* FINISH: none was given */
     bool busy;         /* ROLLBACK: other runs of the thread are open */
-    int64_t due_us;    /* INSERT: wall time before which it must not start */
+    int64_t due_us;    /* INSERT: wall time before which it must not start;
+                          TORN */
     uint64_t ms;       /* START: first half of the attempt's event ids; FINISH:
                           of the last event, 0 for the attempt's */
     uint64_t seq;      /* START: first one of the attempt; REQUEUE, FINISH:
@@ -206,6 +214,8 @@ struct brk_op {
     leat_value *error;      /* FINISH: {"error","message"} or NULL */
     leat_value *values;     /* FINISH: NULL leaves them */
     leat_value *interrupts; /* FINISH: NULL means none */
+    struct store_run *rows; /* TORN, out: of store_events_torn() */
+    size_t row_count;
     struct link_route ack;  /* the desk's: who is told when it is committed */
     uint32_t ack_tag;
     struct err err; /* out: code ERR_NONE when committed */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/relay_in.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -61,6 +62,7 @@ void brk_intake_take(struct relay *r, struct ring_log *log,
     stat_add(STAT_EVENTS_IN, count);
     stat_add(STAT_EVENTS_BYTES, (int64_t)zmq_msg_size(body));
     link_publish(r->pub, &head, body);
+    (void)fault_at(FAULT_RELAY_EVENTS);
     size_t bytes = zmq_msg_size(body);
     brk_ring_put(r->ring, log, count, body);
     if (!log->stored) {

@@ -17,6 +17,7 @@
 #include "broker/journal_log.h"
 #include "broker/store.h"
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -192,7 +193,16 @@ static bool write_all(struct brk_journal *j, struct err *err)
             return false;
         }
     }
-    return store_commit(j->store, err);
+    (void)fault_at(FAULT_JOURNAL_BEFORE);
+    if (fault_at(FAULT_JOURNAL_FULL)) {
+        store_rollback(j->store);
+        return fault_disk_full(err);
+    }
+    if (!store_commit(j->store, err)) {
+        return false;
+    }
+    (void)fault_at(FAULT_JOURNAL_AFTER);
+    return true;
 }
 
 /* The log is as it is in the store; tells the relay. */

@@ -15,6 +15,7 @@
 #include "broker/recent.h"
 #include "broker/store.h"
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -265,7 +266,17 @@ static enum outcome try_group(struct brk_ledger *l, struct err *err)
             }
         }
     }
-    return store_commit(l->store, err) ? DONE : AGAIN;
+    (void)fault_at(FAULT_LEDGER_BEFORE);
+    if (fault_at(FAULT_LEDGER_FULL)) {
+        store_rollback(l->store);
+        (void)fault_disk_full(err);
+        return AGAIN;
+    }
+    if (!store_commit(l->store, err)) {
+        return AGAIN;
+    }
+    (void)fault_at(FAULT_LEDGER_AFTER);
+    return DONE;
 }
 
 /* ---- when the store does not answer
@@ -425,6 +436,12 @@ static bool run_op(struct brk_ledger *l, struct brk_op *op,
         return store_threads_delete(l->store, &op->thread, &op->err);
     case BRK_OP_LOOKUP:
         return run_lookup(l, op);
+    case BRK_OP_TORN: {
+        struct store_run **rows = &op->rows;
+        store_runs_free(rows, op->row_count); /* of a try before */
+        return store_events_torn(l->store, op->due_us, rows, &op->row_count,
+                                 &op->err);
+    }
     }
     return err_set(&op->err, ERR_INTERNAL, "operation %d", (int)op->type);
 }

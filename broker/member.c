@@ -391,6 +391,7 @@ static void end_adopting(struct brk_core *core)
         brk_attempt_send_stop(core, claim->peer, &claim->run, claim->attempt);
     }
     drop_claims(core, NULL);
+    brk_finish_ask_torn(core);
 }
 
 /* ---- telling gateways

@@ -36,10 +36,27 @@ void brk_notes_tell(struct relay *r, enum brk_note_type type,
 
 /* ---- notes of the desk --------------------------------------------------------------- */
 
+/* The last record of a log whose events before it are in no memory and no
+ * store: readers see where it goes on, and are told of the gap. */
+static void skip_to_end(struct ring_log *log, uint64_t seq)
+{
+    if (log->next < seq) {
+        stat_inc(STAT_EVENT_GAPS);
+        log_warn("run.gap", "run=%s from=%llu to=%llu", ID_TEXT(&log->run),
+                 (unsigned long long)log->next, (unsigned long long)seq - 1);
+    }
+    log->next = max_u64(log->next, seq);
+}
+
 static void close_log(struct relay *r, struct ring_log *log,
                       const struct brk_note *n)
 {
+    if (n->seq != 0 && log->next > n->seq) { /* all is here but the mark */
+        log->end = n->seq;
+        brk_intake_check(r, log);
+    }
     if (!log->complete) {
+        skip_to_end(log, n->seq);
         zmq_msg_t body;
         must(zmq_msg_init_size(&body, n->body_len) == 0);
         memcpy(zmq_msg_data(&body), n->body, n->body_len);
@@ -153,6 +170,10 @@ static void on_forget(struct relay *r, const struct brk_note *n)
         return;
     }
     log->stored = false;
+    if (log->next <= n->seq) { /* over, but its last events are on their way */
+        log->end = n->seq;
+        return;
+    }
     log->complete = true;
     brk_mark_safe(log, 0);
     brk_mark_received(r, log);

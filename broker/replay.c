@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -37,6 +38,7 @@ static bool send_chunk(struct relay *r, struct replay *q,
     if (sent != LINK_SENT && sent != LINK_QUEUED) {
         return false;
     }
+    (void)fault_at(FAULT_RELAY_REPLAY);
     size_t size = zmq_msg_size((zmq_msg_t *)(uintptr_t)&c->body);
     stat_add(STAT_EVENTS_REPLAYED, c->count);
     if (q->room != UINT64_MAX) {

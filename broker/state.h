@@ -60,6 +60,7 @@ struct brk_core {
     struct brk_core_conf conf;
     struct brk_now now;
     int64_t lease_clock_ms; /* goes only while the desk reads */
+    int64_t began_wall_ms;  /* when this broker took over */
     int64_t adopt_until_ms; /* on the lease clock: workers may come back */
     int64_t leases_seen_ms; /* when leases were last looked at */
     int64_t graphs_sent_ms;
@@ -213,6 +214,10 @@ void brk_finish_next(struct brk_core *core, struct brk_lane *lane);
  * store: then its log is opened once more, up to its end.
  */
 void brk_finish_on_unknown(struct brk_core *core, const struct brk_note *note);
+/* Which logs of ended runs have no end? Asked when all who may bring it have
+ * had their time. */
+void brk_finish_ask_torn(struct brk_core *core);
+void brk_finish_on_torn(struct brk_core *core, const struct brk_op *op);
 void brk_finish_on_lookup(struct brk_core *core, const struct brk_op *op);
 /* RUN_ENDED of a run that ended before. */
 void brk_finish_tell_past(struct brk_core *core, const struct brk_past *past,

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 
@@ -205,7 +206,8 @@ conf_t *proc_start(const struct proc_spec *spec, int argc, char *const *argv,
     open_standard_streams();
     conf_t *conf = conf_new(spec->proc);
     struct err err = ERR_INIT;
-    if (!conf_load(conf, argc, argv, &err)) {
+    if (!conf_load(conf, argc, argv, &err) ||
+        !fault_set(spec->proc, getenv("LEAT_FAULT"), &err)) {
         fprintf(stderr, "%s: %s\n", spec->name, err.text);
         conf_destroy(&conf);
         *exit_code = 2;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 #include "gateway/reply.h"
@@ -41,6 +42,9 @@ static void say(struct hub *hub, struct gw_call *c)
                           .thread = c->thread,
                           .seq = c->seq};
     (void)gw_uplink_send(hub->uplink, line_of(c->type), &h, leat_hold(c->body));
+    if (c->type == WIRE_RUN_SUBMIT) {
+        (void)fault_at(FAULT_GATEWAY_SUBMIT);
+    }
 }
 
 static void set_timer(struct hub *hub, struct gw_call *c)
@@ -464,10 +468,23 @@ static void on_graphs(struct hub *hub, struct link_in *in)
     hub->notes.graphs(hub->notes.self, hub->graphs);
 }
 
+static void pass_read(uint8_t type)
+{
+    if (type == WIRE_EVENTS) {
+        (void)fault_at(FAULT_GATEWAY_EVENTS);
+        (void)fault_at(FAULT_GATEWAY_STOP);
+    } else if (type == WIRE_REPLAY_EVENTS) {
+        (void)fault_at(FAULT_GATEWAY_REPLAY);
+    } else if (type == WIRE_RUN_ACCEPTED) {
+        (void)fault_at(FAULT_GATEWAY_ACCEPTED);
+    }
+}
+
 static void on_message(void *self, enum gw_line line, struct link_in *in)
 {
     struct hub *hub = self;
     (void)line;
+    pass_read(in->head.type);
     switch (in->head.type) {
     case WIRE_EVENTS:
     case WIRE_REPLAY_EVENTS:

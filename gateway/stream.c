@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/fault.h"
 #include "common/stat.h"
 
 #define STREAM_MAGIC LEAT_MAGIC(0x9a7e0001)
@@ -214,6 +215,7 @@ enum gw_flush gw_stream_flush(struct gw_stream *s, int64_t now_ms)
         stat_add(STAT_STREAM_BYTES, n);
         s->moved_ms = now_ms;
         sent(s, (size_t)n);
+        (void)fault_at(FAULT_GATEWAY_WRITTEN);
     }
     return GW_FLUSH_DRAINED;
 }

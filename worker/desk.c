@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/link.h"
 #include "common/log.h"
 #include "common/proc.h"
@@ -82,6 +83,7 @@ static void say_end(struct desk *d, struct job *j)
     }
     must(j->done != NULL);
     say(d, WIRE_RUN_DONE, j, leat_hold(j->done));
+    (void)fault_at(FAULT_WORKER_DONE);
 }
 
 static leat_value *graph_list(const struct desk *d)
@@ -199,6 +201,7 @@ static void on_start(struct desk *d, struct link_in *in)
         say(d, WIRE_RUN_STARTED, known, NULL);
         return;
     }
+    (void)fault_at(FAULT_WORKER_START);
     if (h->seq == 0 || h->attempt == 0) {
         stat_inc(STAT_WIRE_MALFORMED);
         return;

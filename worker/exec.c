@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/stat.h"
 #include "worker/emit.h"
@@ -298,6 +299,8 @@ static bool went_before(const struct attempt *a, bool *continued,
 static void on_event(void *arg, const struct graph_event *ev)
 {
     const struct attempt *a = arg;
+    (void)fault_at(FAULT_WORKER_EVENT);
+    (void)fault_at(FAULT_WORKER_STOP);
     wrk_emit_event(a->emit, ev);
 }
 
@@ -305,6 +308,9 @@ static void on_busy(void *arg, bool executing)
 {
     struct attempt *a = arg;
     atomic_fetch_add(&a->job->executing, executing ? 1 : -1);
+    if (executing) {
+        (void)fault_at(FAULT_WORKER_STEP);
+    }
 }
 
 /* ---- the end ---------------------------------------------------------------- */
@@ -461,6 +467,7 @@ static void job_run(struct seat *seat, struct job *j)
     struct graph_result r;
     memset(&r, 0, sizeof r);
     attempt_run(&a, &r);
+    (void)fault_at(FAULT_WORKER_END);
     finish(&a, &r);
     if (a.bound) {
         wrk_saver_unbind(seat->saver);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/fault.h"
 #include "common/stat.h"
 #include "common/store/filter.h"
 #include "common/store/store.h"
@@ -561,6 +562,7 @@ static bool on_put(void *self, const struct graph_checkpoint *cp,
     int64_t began_us = clock_mono_us();
     bool ok = put(s, cp, err);
     stat_observe_us(STAT_SAVE, clock_mono_us() - began_us);
+    (void)fault_at(FAULT_WORKER_CHECKPOINT);
     return leave(s, ok);
 }
 

@@ -2,6 +2,7 @@
 /*
  * Calls of several clients in one transaction, so that they share its commit.
  */
+#include "common/fault.h"
 #include "common/store/inner.h"
 
 static void run_one(store_t *s, struct store_call *c)
@@ -23,7 +24,16 @@ static bool run_together(store_t *s, struct store_call *calls, size_t n,
     for (size_t i = 0; i < n; i++) {
         run_one(s, &calls[i]);
     }
-    return store_commit(s, whole);
+    (void)fault_at(FAULT_BATCH_BEFORE);
+    if (fault_at(FAULT_BATCH_FULL)) {
+        store_rollback(s);
+        return fault_disk_full(whole);
+    }
+    if (!store_commit(s, whole)) {
+        return false;
+    }
+    (void)fault_at(FAULT_BATCH_AFTER);
+    return true;
 }
 
 void store_batch_run(store_t *s, struct store_call *calls, size_t n,

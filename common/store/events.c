@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define EXPIRE_RUNS 64
+#define TORN_US (10 * INT64_C(1000000)) /* longer than events wait for the store */
 
 bool store_events_settle(store_t *s, struct err *err)
 {
@@ -106,6 +107,36 @@ bool store_events_read(store_t *s, const struct id *run_id, uint64_t from_seq,
         seg.body = s->sql->get_bytes(q.stmt, 5, &seg.body_bytes);
         more = reader->take(reader->arg, &seg);
     }
+    return store_query_close(&q);
+}
+
+/* What was committed last before a broker died is what it can have kept. */
+bool store_events_torn(store_t *s, int64_t before_us, struct store_run **list,
+                       size_t *n, struct err *err)
+{
+    check_magic(s, STORE_MAGIC);
+    struct store_rows rows = {0};
+    struct store_query q = {.s = s, .err = err};
+    bool more = store_query_open(
+        &q,
+        "SELECT run_id, thread_id, attempt, ms, status, last_seq FROM runs r"
+        " WHERE logged = 1 AND ended_at > 0 AND ended_at < $1 AND last_seq > 0"
+        " AND ended_at >= $2 + (SELECT COALESCE(MAX(ended_at), 0) FROM runs"
+        " WHERE logged = 1 AND ended_at > 0 AND ended_at < $1)"
+        " AND NOT EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.run_id"
+        " AND e.ended = 1) LIMIT 10000",
+        "ii", before_us, -(int64_t)TORN_US);
+    while (more && store_query_next(&q)) {
+        struct store_run *run = store_rows_add(&rows, sizeof *run);
+        store_query_id(&q, 0, &run->run_id);
+        store_query_id(&q, 1, &run->thread_id);
+        run->attempt = (uint16_t)store_query_int(&q, 2);
+        run->ms = store_query_uint(&q, 3);
+        store_query_copy(&q, 4, run->status, sizeof run->status);
+        run->last_seq = store_query_uint(&q, 5);
+    }
+    *list = rows.rows;
+    *n = rows.n;
     return store_query_close(&q);
 }
 

@@ -723,6 +723,15 @@ struct store_log {
     uint64_t body_bytes;
     bool ended; /* the log has its end */
 };
+/*
+ * Runs that ended before `before_us` and whose log has no end in the store:
+ * of those, the ones of the last seconds before the last such end. run_id,
+ * thread_id, attempt, ms, status and last_seq are set. Free with
+ * store_runs_free.
+ */
+MUST_USE bool store_events_torn(store_t *s, int64_t before_us,
+                                struct store_run **list, size_t *n,
+                                struct err *err);
 MUST_USE bool store_events_extent(store_t *s, const struct id *run_id,
                                   struct store_log *out, struct err *err);
 MUST_USE bool store_events_total(store_t *s, uint64_t *bytes, struct err *err);

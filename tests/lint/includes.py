@@ -12,7 +12,7 @@ import re
 
 from source import Report, family, files, folder, line_of, read, stem
 
-BOTTOM = {"base", "cron", "zone", "err", "log", "clock", "id", "idmap", "buf", "conf", "stat", "mbox", "sha256",
+BOTTOM = {"base", "cron", "zone", "err", "fault", "log", "clock", "id", "idmap", "buf", "conf", "stat", "mbox", "sha256",
           "dyn", "embed"}
 # Families of common/ by layer; a file sees its own layer's numbers below, and BOTTOM all of itself.
 LAYER = {name: 0 for name in BOTTOM} | {

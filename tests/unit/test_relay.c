@@ -353,6 +353,23 @@ static void close_run(bool stored, uint16_t attempt)
     link_pipe_send(g.desk, n);
 }
 
+static void close_torn_run(uint64_t last)
+{
+    struct buf b;
+    buf_init(&b, 1000);
+    leat_value *v = leat_pack("{s:s}", "status", "success");
+    EXPECT(wire_event_put(&b, "end", "", leat_view_of(v)));
+    leat_drop(v);
+    struct brk_note *n = brk_note_new(BRK_NOTE_CLOSE, &g.run, &g.thread);
+    n->attempt = 1;
+    n->stored = true;
+    n->ms = 2000;
+    n->seq = last;
+    n->count = 1;
+    n->body = buf_take(&b, &n->body_len);
+    link_pipe_send(g.desk, n);
+}
+
 TEST(relay_answers_no_fence_that_nobody_waits_for)
 {
     start();
@@ -403,6 +420,58 @@ TEST(relay_ends_a_log_for_the_desk)
     events(1, 3, 1); /* too late */
     events(2, 5, 1); /* after the end */
     expect_mark(WIRE_EVENTS_DURABLE, 4);
+    stop();
+}
+
+/* A temporary run is committed and deleted before its last events are here. */
+TEST(relay_takes_the_last_events_of_a_deleted_run)
+{
+    start();
+    subscribe();
+    fence(1, false);
+    events(1, 1, 2);
+    expect_published(1, 2, 1001);
+    struct brk_note *n = brk_note_new(BRK_NOTE_FORGET, &g.run, &g.thread);
+    n->seq = 4;
+    link_pipe_send(g.desk, n);
+    struct brk_log *m = hear_log(BRK_LOG_FORGET);
+    brk_log_destroy(&m);
+    events(1, 3, 2);
+    expect_published(3, 2, 1001);
+    expect_mark(WIRE_EVENTS_DURABLE, 4);
+    events(1, 5, 1); /* after the end */
+    events(1, 1, 4);
+    expect_mark(WIRE_EVENTS_DURABLE, 4);
+    stop();
+}
+
+/* Worker and broker died after the end was committed: of 9 events 3 are
+ * stored. */
+TEST(relay_closes_a_log_that_was_torn_at_its_end)
+{
+    start();
+    subscribe();
+    close_torn_run(9);
+    answer_marks(3, false);
+    expect_published(9, 1, 2000);
+    struct brk_log *m = hear_log(BRK_LOG_APPEND);
+    EXPECT_EQ(m->first, 9);
+    EXPECT_EQ(m->count, 1);
+    brk_log_destroy(&m);
+    m = hear_log(BRK_LOG_END);
+    EXPECT_EQ(m->last, 9);
+    brk_log_destroy(&m);
+    stop();
+}
+
+TEST(relay_closes_a_log_that_lacks_only_the_mark)
+{
+    start();
+    close_torn_run(9);
+    answer_marks(9, false);
+    struct brk_log *m = hear_log(BRK_LOG_END);
+    EXPECT_EQ(m->last, 9);
+    brk_log_destroy(&m);
     stop();
 }
 
