@@ -299,6 +299,7 @@ class Cutter:
                     if not data:
                         return
                     server.sendall(data)
+                    seen = b""  # of the answer that comes now
                 if server in readable:
                     data = server.recv(1 if self.cuts == 0 else 65536)
                     if not data:
