@@ -5,14 +5,15 @@
 #
 #   make                     everything into build/
 #   make run [ARGS=...]      the local stack with the example graphs
-#   make test | check | test-long | bench | asan | tsan | valgrind | fuzz |
-#        lint | fmt
+#   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
 #   make differential [SEED=...] [N=...]
 #                            random graphs, against Python LangGraph
 #   make property [SEED=...] [N=...]
 #                            what must hold for any graph, on random ones
 #   make fuzz-api [SEED=...] [MINUTES=...]
 #                            random requests, against /openapi.json, on each store
+#   make chaos [MINUTES=...] [SEED=...]
+#                            kills processes while runs go on
 #   make install PREFIX=...
 #
 # BUILD=dir builds elsewhere; SAN=address,undefined adds sanitizers; V=1 shows
@@ -82,10 +83,8 @@ FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_
 all: $(BROKER) $(GATEWAY) $(WORKER) $(CLI) $(CONFORM) $(GRAPHS)
 
 # --- what has to be installed first: checked at each call, cheap if there ---
-.PHONY: deps-build deps-check deps-test deps-bench deps-lint deps-fmt \
-	deps-fuzz deps-valgrind
-deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz \
-deps-valgrind: deps-%:
+.PHONY: deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz
+deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz: deps-%:
 	@deploy/install-deps $*
 
 # --- compiling and linking ---------------------------------------------------
@@ -161,7 +160,7 @@ $(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(if $(GATEWAY_O),$(BUILD)/libgateway.a) 
 -include $(shell find $(BUILD)/obj $(BUILD)/graphs -name '*.d' 2>/dev/null)
 
 # --- running and testing -----------------------------------------------------
-.PHONY: run check unit test test-long bench asan tsan valgrind fuzz lint fmt install clean
+.PHONY: run check unit test test-long bench asan tsan fuzz lint fmt install clean
 run: all
 	exec $(BUILD)/leat dev --graphs $(BUILD)/graphs $(ARGS)
 
@@ -195,6 +194,12 @@ fuzz-api: all | deps-test
 		LEAT_FUZZ_MINUTES=$(or $(MINUTES),2) build/venv/bin/python -m pytest \
 		-q tests/system/test_openapi.py -k "requests or request" $(ARGS)
 
+# Kills, pauses and cuts for so long, and what was lost (nothing, or it fails).
+.PHONY: chaos
+chaos: all | deps-test
+	build/venv/bin/python tests/chaos/run --build $(BUILD) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 bench: all $(BENCH) | deps-bench
 	PATH="$(CURDIR)/build/bin:$$PATH" tests/bench/run --build $(BUILD) $(ARGS)
 	build/venv/bin/python tests/bench/python.py --build $(BUILD) $(ARGS)
@@ -211,9 +216,6 @@ asan: | deps-test
 tsan: | deps-test
 	$(MAKE) BUILD=build/tsan SAN=thread CFLAGS="-O1 -g" all unit
 	TSAN_OPTIONS=$(TSAN) $(call SAN_RUN,build/tsan)
-
-valgrind: $(CONFORM) $(UNIT) | deps-valgrind
-	tests/run --build $(BUILD) --only unit,conformance --valgrind $(ARGS)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZ)
