@@ -206,21 +206,20 @@ static void start_root_event(struct run *r, const struct graph *g,
 
 /* ---- the result --------------------------------------------------------- */
 
-/* {task id: [interrupt...]} of the tasks that wait for an answer. */
+/* {task id: [interrupt...]} of the tasks that wait for an answer, in the order
+ * of the tasks. */
 static leat_value *open_interrupts(const struct loop *l)
 {
     leat_value *out = leat_new_object(0, NULL, NULL);
-    for (size_t i = 0; i < l->pending.count; i++) {
-        const struct pending *p = &l->pending.at[i];
-        const struct task *t =
-            p->write.channel == WRITE_INTERRUPT
-                ? graph_tasks_get(&l->tasks, p->task_id)
-                : NULL;
-        if (t == NULL || t->writes.count > 0) {
+    for (size_t i = 0; i < l->tasks.count; i++) {
+        const struct task *t = &l->tasks.at[i];
+        const leat_value *asked =
+            graph_pendings_get(&l->pending, t->id, WRITE_INTERRUPT);
+        if (asked == NULL || t->writes.count > 0) {
             continue;
         }
-        leat_value *more = leat_with(leat_view_of(out), p->task_id,
-                                     leat_hold(p->write.value));
+        leat_value *more =
+            leat_with(leat_view_of(out), t->id, leat_hold(asked));
         leat_drop(out);
         out = more;
     }
