@@ -145,6 +145,36 @@ static bool write_parts(struct brk_journal *j, struct err *err)
     return ok;
 }
 
+/* All of it was stored before. */
+static void repeat_durable(struct brk_journal *j, const struct journal_log *log)
+{
+    struct brk_log *m = brk_log_new(BRK_LOG_DURABLE, &log->run, &log->thread);
+    m->last = log->next - 1;
+    tell(j, m);
+}
+
+/* What the store has of a log that we have not met; the rest of what came is
+ * new. */
+static bool look_up(struct brk_journal *j, struct journal_log *log,
+                    struct err *err)
+{
+    struct store_log extent;
+    if (log->known || log->forgotten) {
+        return true;
+    }
+    if (!store_events_extent(j->store, &log->run, &extent, err)) {
+        log_warn("journal.lookup_failed", "run=%s error=%s", ID_TEXT(&log->run),
+                 LOG_Q(err->text));
+        return false;
+    }
+    uint64_t next = extent.last_seq == 0 ? 0 : extent.last_seq + 1;
+    brk_journal_log_cut(&j->logs, log, next);
+    log->known = true;
+    log->next = max_u64(log->next, next);
+    log->stored_bytes = extent.body_bytes;
+    return true;
+}
+
 /* The log of a run must not take more than its share: its oldest part goes,
  * with some room to spare so that not every flush has to. */
 static bool keep_within(struct brk_journal *j, struct journal_log *log,
@@ -172,13 +202,24 @@ static bool end_log(struct brk_journal *j, struct journal_log *log,
     if (log->forgotten) {
         return store_events_trim(j->store, &log->run, 0, &freed, err);
     }
-    bool with_part = log->last != NULL && log->last->last == log->end;
+    bool with_part = log->last != NULL && log->last->last == log->end &&
+                     !log->last->tried;
     return !log->end_due || with_part ||
            store_events_end(j->store, &log->run, log->end, err);
 }
 
 static bool write_all(struct brk_journal *j, struct err *err)
 {
+    for (struct journal_log *log = j->logs.due; log != NULL;
+         log = log->next_due) {
+        bool some = log->first != NULL;
+        if (!look_up(j, log, err)) {
+            return false;
+        }
+        if (some && log->first == NULL) {
+            repeat_durable(j, log);
+        }
+    }
     if (!store_begin_fast(j->store, err)) {
         return false;
     }
@@ -255,6 +296,10 @@ static void not_written(struct brk_journal *j, const struct err *err)
         log_error("journal.waits", "bytes=%zu error=%s", j->logs.bytes,
                   LOG_Q(err->text));
     }
+    for (struct journal_log *log = j->logs.due; log != NULL;
+         log = log->next_due) {
+        brk_journal_log_seal(log);
+    }
     j->retry_ms =
         j->retry_ms == 0 ? RETRY_MS : min_i64(j->retry_ms * 2, RETRY_MS_MAX);
     j->flush_at_ms = j->now_ms + j->retry_ms;
@@ -292,34 +337,7 @@ static void flush_soon(struct brk_journal *j)
 /* ---- appends and ends -----------------------------------------------------
  */
 
-/* What the store has of a log that we have not met; false: not to be had. */
-static bool look_up(struct brk_journal *j, struct journal_log *log)
-{
-    if (log->known) {
-        return true;
-    }
-    struct err err = ERR_INIT;
-    struct store_log extent;
-    if (!store_events_extent(j->store, &log->run, &extent, &err)) {
-        log_warn("journal.lookup_failed", "run=%s error=%s", ID_TEXT(&log->run),
-                 LOG_Q(err.text));
-        return false;
-    }
-    log->known = true;
-    log->next = extent.last_seq == 0 ? 0 : extent.last_seq + 1;
-    log->stored_bytes = extent.body_bytes;
-    return true;
-}
-
-static void repeat_durable(struct brk_journal *j, const struct journal_log *log)
-{
-    struct brk_log *m = brk_log_new(BRK_LOG_DURABLE, &log->run, &log->thread);
-    m->last = log->next - 1;
-    tell(j, m);
-}
-
-/* Without the lookup a repeat would begin a row of its own, which the store
- * skips or keeps beside the other; the sequences in it are the same. */
+/* What cannot be looked up now is when it is written. */
 static void on_append(struct brk_journal *j, const struct brk_log *m)
 {
     struct journal_log *log = brk_journal_log_require(&j->logs, m, j->now_ms);
@@ -327,14 +345,15 @@ static void on_append(struct brk_journal *j, const struct brk_log *m)
         return;
     }
     log->known = log->known || m->fresh;
-    bool known = look_up(j, log);
+    struct err err = ERR_INIT;
+    bool known = look_up(j, log, &err);
     if (!brk_journal_log_append(&j->logs, log, m)) {
         log_error("journal.malformed", "run=%s first=%llu count=%u",
                   ID_TEXT(&m->run), (unsigned long long)m->first, m->count);
         return;
     }
     if (known && !log->due) {
-        repeat_durable(j, log); /* all of it was stored before */
+        repeat_durable(j, log);
     }
     if (log->due) {
         flush_soon(j);

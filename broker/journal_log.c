@@ -86,7 +86,7 @@ static struct journal_part *part_for(struct journal_log *log,
 {
     struct journal_part *p = log->last;
     if (p != NULL && p->attempt == m->attempt && p->ms == m->ms &&
-        p->last + 1 == first && p->body.len < PART_BYTES) {
+        p->last + 1 == first && p->body.len < PART_BYTES && !p->tried) {
         return p;
     }
     p = base_zalloc(sizeof *p);
@@ -129,17 +129,51 @@ bool brk_journal_log_append(struct journal_logs *all, struct journal_log *log,
     return true;
 }
 
+void brk_journal_log_seal(struct journal_log *log)
+{
+    for (struct journal_part *p = log->first; p != NULL; p = p->next) {
+        p->tried = true;
+    }
+}
+
+static void drop_first(struct journal_logs *all, struct journal_log *log)
+{
+    struct journal_part *p = log->first;
+    log->first = p->next;
+    if (log->first == NULL) {
+        log->last = NULL;
+    }
+    must(all->bytes >= p->body.len);
+    all->bytes -= p->body.len;
+    buf_fini(&p->body);
+    free(p);
+}
+
+void brk_journal_log_cut(struct journal_logs *all, struct journal_log *log,
+                         uint64_t next)
+{
+    while (log->first != NULL && log->first->last < next) {
+        drop_first(all, log);
+    }
+    struct journal_part *p = log->first;
+    if (p == NULL || p->first >= next) {
+        return;
+    }
+    size_t left = p->body.len;
+    const unsigned char *at =
+        skip_events((unsigned char *)p->body.data, &left, next - p->first);
+    must(at != NULL && left > 0);
+    all->bytes -= p->body.len - left;
+    memmove(p->body.data, at, left);
+    buf_cut(&p->body, left);
+    p->first = next;
+}
+
 void brk_journal_log_clear(struct journal_logs *all, struct journal_log *log)
 {
     while (log->first != NULL) {
-        struct journal_part *p = log->first;
-        log->first = p->next;
-        must(all->bytes >= p->body.len);
-        all->bytes -= p->body.len;
-        buf_fini(&p->body);
-        free(p);
+        drop_first(all, log);
     }
-    log->last = NULL;
 }
 
 void brk_journal_log_drop(struct journal_logs *all, struct journal_log **log)

@@ -18,6 +18,7 @@ struct journal_part {
     uint64_t ms;
     uint64_t first;
     uint64_t last;
+    bool tried; /* it may be stored already: it stays as it is */
     struct buf body;
 };
 
@@ -60,6 +61,12 @@ void brk_journal_log_due(struct journal_logs *all, struct journal_log *log);
 MUST_USE bool brk_journal_log_append(struct journal_logs *all,
                                      struct journal_log *log,
                                      const struct brk_log *m);
+/* Writing it has failed, or nobody knows: what comes now is a part of its
+ * own, so that one that is stored already is the same as the one here. */
+void brk_journal_log_seal(struct journal_log *log);
+/* Leaves out what is below `next`: the store has it. */
+void brk_journal_log_cut(struct journal_logs *all, struct journal_log *log,
+                         uint64_t next);
 /* Drops the events that are not written. */
 void brk_journal_log_clear(struct journal_logs *all, struct journal_log *log);
 /* Removes the log; it must not be due. */

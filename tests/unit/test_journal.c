@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The journal's thread, as the relay meets it. */
 #include "broker/journal.h"
+#include "broker/journal_log.h"
 #include "common/log.h"
 #include "tests/unit/broker_rig.h"
 
@@ -315,4 +316,57 @@ TEST(journal_writes_what_it_holds_when_it_stops)
        store_events_extent(r.b.store.s, &run, &log, &r.b.store.err));
     EXPECT_EQ(log.last_seq, 2);
     stop(&r);
+}
+
+/* ---- what may be stored already ------------------------------------------ */
+
+static void gather(struct journal_logs *all, struct journal_log **log,
+                   uint64_t first, uint32_t count)
+{
+    static const struct id run = {{1}};
+    static const struct id thread = {{2}};
+    struct brk_log *m = brk_log_new(BRK_LOG_APPEND, &run, &thread);
+    m->first = first;
+    m->count = count;
+    m->attempt = 1;
+    (void)zmq_msg_close(&m->body);
+    (void)zmq_msg_init_size(&m->body, count);
+    memset(zmq_msg_data(&m->body), 7, count); /* small integers */
+    *log = brk_journal_log_require(all, m, 0);
+    EXPECT(brk_journal_log_append(all, *log, m));
+    brk_log_destroy(&m);
+}
+
+TEST(journal_log_keeps_what_was_tried_as_it_was)
+{
+    struct journal_logs all;
+    struct journal_log *log;
+    brk_journal_log_init(&all);
+    gather(&all, &log, 4, 1);
+    brk_journal_log_seal(log); /* a commit failed, or did it? */
+    gather(&all, &log, 5, 3);
+    EXPECT_EQ(log->first->first, 4);
+    EXPECT_EQ(log->first->last, 4);
+    EXPECT_EQ(log->last->first, 5);
+    EXPECT_EQ(log->last->last, 7);
+    brk_journal_log_fini(&all);
+}
+
+TEST(journal_log_leaves_out_what_is_stored)
+{
+    struct journal_logs all;
+    struct journal_log *log;
+    brk_journal_log_init(&all);
+    gather(&all, &log, 1, 3);
+    brk_journal_log_seal(log);
+    gather(&all, &log, 4, 4);
+    brk_journal_log_cut(&all, log, 6);
+    EXPECT_EQ(log->first->first, 6);
+    EXPECT_EQ(log->first->last, 7);
+    EXPECT_EQ(log->first->body.len, 2);
+    EXPECT_EQ(all.bytes, 2);
+    brk_journal_log_cut(&all, log, 8);
+    EXPECT(log->first == NULL && log->last == NULL);
+    EXPECT_EQ(all.bytes, 0);
+    brk_journal_log_fini(&all);
 }
