@@ -15,6 +15,9 @@
 #define FULL_MS 100   /* pause after a worker said it was full */
 #define SPARED_MAX 10 /* losses in a row that may not count */
 #define ATTEMPT_MAX UINT16_MAX
+/* How long a run that has ended waits for its last events while its worker
+ * lives: they are on their way, or will never be. */
+#define LOG_MS 30000
 
 static void give(struct brk_core *core, struct brk_run *run,
                  struct brk_peer *worker);
@@ -30,6 +33,10 @@ static void hold(struct brk_core *core, struct brk_run *run, int64_t ms,
 static bool count_loss(struct brk_core *core, struct brk_run *run, bool counts);
 static bool is_of(const struct brk_run *run, const struct brk_peer *worker,
                   const struct link_in *in);
+static void await_log(struct brk_core *core, struct brk_run *run,
+                      enum brk_note_type type, uint64_t seq);
+static void end_attempt(struct brk_core *core, struct brk_run *run);
+static void give_back(struct brk_core *core, struct brk_run *run);
 static void read_end(struct brk_run *run, const struct link_in *in);
 static const char *word_of(leat_view v, const char *const words[], size_t n,
                            const char *otherwise);
@@ -75,6 +82,12 @@ void brk_attempt_on_timer(struct brk_core *core, struct brk_run *run)
 {
     if (run->state != BRK_RUN_RUNNING) {
         brk_attempt_arm(core, run);
+        return;
+    }
+    if (run->wait_log) {
+        log_error("run.log_behind", "run=%s attempt=%u", ID_TEXT(&run->id),
+                  run->attempt);
+        end_attempt(core, run);
         return;
     }
     char text[128];
@@ -315,7 +328,7 @@ static void take_back(struct brk_core *core, struct brk_run *run)
     brk_peer_take_back(run);
     brk_queue_unwake(&core->queue, run);
     run->alone = false;
-    run->wait_fence = run->wait_start = false;
+    run->wait_fence = run->wait_start = run->wait_log = false;
     core->busy_changed = true;
 }
 
@@ -426,7 +439,7 @@ void brk_attempt_on_done(struct brk_core *core, struct brk_peer *worker,
     bool mine = run != NULL && is_of(run, worker, in);
     bool free_still =
         run != NULL && brk_attempt_may_adopt(run, in->head.attempt);
-    if (mine && run->state == BRK_RUN_ENDING) {
+    if (mine && (run->state == BRK_RUN_ENDING || run->wait_log)) {
         return; /* a repeat: RUN_KEPT follows the commit */
     }
     if (free_still) {
@@ -437,15 +450,46 @@ void brk_attempt_on_done(struct brk_core *core, struct brk_peer *worker,
         return;
     }
     brk_peer_free_slot(run);
-    brk_queue_unwake(&core->queue, run);
     core->busy_changed = true;
     read_end(run, in);
-    struct brk_note *note =
-        brk_note_new(BRK_NOTE_ENDED, &run->id, &run->thread);
+    run->yield_to.len = 0;
+    await_log(core, run, BRK_NOTE_ENDED, run->end.seq);
+}
+
+/*
+ * The news of an end may be faster than the last events before it. As long as
+ * these are with the worker alone, so is the end: were it written now and the
+ * worker lost, nobody could ever say what is missing.
+ */
+static void await_log(struct brk_core *core, struct brk_run *run,
+                      enum brk_note_type type, uint64_t seq)
+{
+    run->wait_log = true;
+    run->executing = false;
+    brk_queue_unwake(&core->queue, run);
+    brk_queue_wake(&core->queue, run, core->now.mono_ms + LOG_MS);
+    struct brk_note *note = brk_note_new(type, &run->id, &run->thread);
     note->attempt = run->attempt;
-    note->seq = run->end.seq;
+    note->seq = seq;
     brk_core_to_relay(core, note);
-    if (run->cancel == BRK_CANCEL_ROLLBACK) {
+}
+
+void brk_attempt_on_reached(struct brk_core *core, const struct brk_note *note)
+{
+    struct brk_run *run = idmap_get(&core->runs, &note->run);
+    if (run != NULL && run->wait_log && run->state == BRK_RUN_RUNNING &&
+        run->attempt == note->attempt) {
+        end_attempt(core, run);
+    }
+}
+
+static void end_attempt(struct brk_core *core, struct brk_run *run)
+{
+    run->wait_log = false;
+    brk_queue_unwake(&core->queue, run);
+    if (run->yield_to.len > 0) {
+        give_back(core, run);
+    } else if (run->cancel == BRK_CANCEL_ROLLBACK) {
         brk_finish_rollback(core, run, "rolled back");
     } else {
         brk_finish_settle(core, run, run->end.status);
@@ -496,6 +540,9 @@ void brk_attempt_on_yield(struct brk_core *core, struct brk_peer *worker,
         brk_attempt_send_kept(core, &in->from, &in->head.run, in->head.attempt);
         return;
     }
+    if (run->wait_log) {
+        return; /* a repeat */
+    }
     if (leat_is(why, "drain") || leat_is(why, "replaced")) {
         worker->draining = true;
         core->graphs_changed = true;
@@ -505,13 +552,22 @@ void brk_attempt_on_yield(struct brk_core *core, struct brk_peer *worker,
         brk_peer_unserve(worker, run->graph);
         core->graphs_changed = true;
     }
+    brk_peer_free_slot(run);
+    core->busy_changed = true;
+    run->yield_to = in->from;
+    run->yield_seq = in->head.seq;
+    await_log(core, run, BRK_NOTE_REACH, run->yield_seq);
+}
+
+static void give_back(struct brk_core *core, struct brk_run *run)
+{
     take_back(core, run);
     if (run->stored) {
         struct brk_op *op = brk_core_op(core, BRK_OP_REQUEUE, run);
-        op->seq = in->head.seq;
-        op->ack = in->from;
+        op->seq = run->yield_seq;
+        op->ack = run->yield_to;
     } else {
-        brk_attempt_send_kept(core, &in->from, &run->id, run->attempt);
+        brk_attempt_send_kept(core, &run->yield_to, &run->id, run->attempt);
     }
     hold(core, run, 0, "handed back");
 }

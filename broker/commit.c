@@ -52,7 +52,11 @@ void brk_commit_on_op(struct brk_core *core, struct brk_op *op)
         on_delete(core, op);
         break;
     case BRK_OP_LOOKUP:
-        brk_finish_on_lookup(core, op);
+        if (op->ack.len > 0) {
+            brk_submit_on_looked_up(core, op);
+        } else {
+            brk_finish_on_lookup(core, op);
+        }
         break;
     case BRK_OP_TORN:
         brk_finish_on_torn(core, op);
@@ -88,6 +92,8 @@ static void on_existed(struct brk_core *core, struct brk_run *run,
     struct brk_past *past = base_zalloc(sizeof *past);
     past->entry.id = run->id;
     past->thread = run->thread;
+    past->seq = op->seq;
+    past->before = true;
     (void)base_copy(past->status, sizeof past->status, op->status);
     brk_recent_put(&core->past, &past->entry, core->now.mono_ms);
     struct link_in in = {.from = run->submit_to};
@@ -97,6 +103,10 @@ static void on_existed(struct brk_core *core, struct brk_run *run,
     brk_core_to_gateway(core, &in.from, &head,
                         leat_pack("{s:s}", "status", op->status));
     brk_finish_tell_past(core, past, &in);
+    if (run->state == BRK_RUN_FENCING) {
+        brk_core_to_relay(core, brk_note_new(BRK_NOTE_UNFENCE, &run->id,
+                                             &run->thread));
+    }
     brk_finish_remove(core, run);
 }
 
@@ -153,7 +163,12 @@ static struct brk_run *run_of_row(struct brk_core *core,
     (void)id_print(&row->assistant_id, run->assistant);
     run->graph = graph;
     run->stored = run->inserted = true;
-    run->strategy = BRK_ENQUEUE; /* what it asked for was done when it came */
+    run->strategy = BRK_ENQUEUE;
+    if (row->attempt == 0 && strcmp(row->strategy, "interrupt") == 0) {
+        run->strategy = BRK_INTERRUPT;
+    } else if (row->attempt == 0 && strcmp(row->strategy, "rollback") == 0) {
+        run->strategy = BRK_ROLLBACK;
+    }
     run->temporary = row->temporary;
     run->kwargs = leat_hold(row->kwargs);
     run->metadata = leat_hold(row->metadata);
@@ -191,6 +206,14 @@ void brk_commit_restore(struct brk_core *core, const struct store_run *rows,
             run->attempt > 0) {
             lane->turn = run;
             brk_run_move(run, BRK_RUN_ADOPTING, "restored");
+        }
+    }
+    /* What a run did to those before it when it was accepted may not have been
+     * written when the last broker ended. */
+    for (size_t i = 0; i < n; i++) {
+        struct brk_run *run = idmap_get(&core->runs, &rows[i].run_id);
+        if (run != NULL) {
+            brk_submit_apply_strategy(core, run);
         }
     }
     for (size_t i = 0; i < n; i++) {

@@ -20,6 +20,8 @@
 #define SUBSCRIBED_MS 60000
 #define LOOKED_MAX 65536
 #define LOOKED_MS 2000
+#define REFUSED_MAX 65536
+#define REFUSED_MS 60000
 #define LOOK_MS 50     /* pause between looks at leases */
 #define GRAPHS_MS 1000 /* pause between tellings of who is busy */
 
@@ -48,6 +50,7 @@ struct brk_core *brk_core_new(const struct brk_core_conf *conf,
     brk_recent_init(&core->subscribed, SUBSCRIBED_MAX, SUBSCRIBED_MS,
                     drop_plain);
     brk_recent_init(&core->looked, LOOKED_MAX, LOOKED_MS, drop_plain);
+    brk_recent_init(&core->refused, REFUSED_MAX, REFUSED_MS, drop_plain);
     return core;
 }
 
@@ -87,6 +90,7 @@ void brk_core_destroy(struct brk_core **p)
     brk_recent_fini(&core->past);
     brk_recent_fini(&core->subscribed);
     brk_recent_fini(&core->looked);
+    brk_recent_fini(&core->refused);
     brk_homes_fini(&core->homes);
     idmap_fini(&core->runs);
     idmap_fini(&core->lanes);
@@ -248,6 +252,8 @@ void brk_core_on_relay(struct brk_core *core, struct brk_note **p)
         brk_attempt_on_fenced(core, note);
     } else if (note->type == BRK_NOTE_CLOSED) {
         brk_finish_on_closed(core, note);
+    } else if (note->type == BRK_NOTE_REACHED) {
+        brk_attempt_on_reached(core, note);
     } else if (note->type == BRK_NOTE_UNKNOWN) {
         brk_finish_on_unknown(core, note);
     } else if (note->type == BRK_NOTE_HOME) {

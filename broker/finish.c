@@ -17,8 +17,6 @@
 
 static void tell_watchers(struct brk_core *core, const struct brk_run *run);
 static leat_value *ended_body(const char *status, const leat_value *error);
-static void tell_relay_deleted(struct brk_core *core,
-                               const struct brk_run *run);
 static void count_end(const struct brk_core *core, const struct brk_run *run);
 
 /* ---- by the broker
@@ -148,7 +146,7 @@ void brk_finish_ended(struct brk_core *core, struct brk_run *run)
     }
     if (strcmp(run->end.status, "deleted") == 0 ||
         (run->stored && run->temporary)) {
-        tell_relay_deleted(core, run);
+        brk_finish_tell_deleted(core, run);
     }
     brk_finish_remember(core, run, false);
     brk_run_move(run, BRK_RUN_ENDED, run->end.status);
@@ -158,9 +156,6 @@ void brk_finish_ended(struct brk_core *core, struct brk_run *run)
 void brk_finish_remove(struct brk_core *core, struct brk_run *run)
 {
     struct brk_lane *lane = run->lane;
-    if (run->state == BRK_RUN_FENCING) { /* its submit was refused */
-        tell_relay_deleted(core, run);
-    }
     brk_attempt_disarm(core, run);
     brk_peer_take_back(run);
     brk_lane_take(lane, run);
@@ -203,8 +198,9 @@ void brk_finish_on_unknown(struct brk_core *core, const struct brk_note *note)
 {
     const struct brk_recent_entry *before =
         brk_recent_get(&core->looked, &note->run);
+    const struct brk_past *past = brk_recent_get(&core->past, &note->run);
     if (idmap_get(&core->runs, &note->run) != NULL ||
-        brk_recent_get(&core->past, &note->run) != NULL ||
+        (past != NULL && !past->before) ||
         (before != NULL && before->until_ms > core->now.mono_ms)) {
         return;
     }
@@ -313,7 +309,7 @@ static leat_value *ended_body(const char *status, const leat_value *error)
                : leat_pack("{s:s,s:W}", "status", status, "error", error);
 }
 
-static void tell_relay_deleted(struct brk_core *core, const struct brk_run *run)
+void brk_finish_tell_deleted(struct brk_core *core, const struct brk_run *run)
 {
     struct brk_note *note =
         brk_note_new(BRK_NOTE_FORGET, &run->id, &run->thread);

@@ -54,8 +54,15 @@ enum brk_note_type {
      * stored run, durable. Nothing more is taken for this run. */
     BRK_NOTE_CLOSE,
     /* The worker ended the run; `seq` is the last of its log, the `end`. The
-     * log is complete when it has come; its time to live begins. */
+     * log is complete when it has come; its time to live begins. Answered by
+     * REACHED then: until that its worker alone knows how the run ended. */
     BRK_NOTE_ENDED,
+    /* The worker hands the run back; `seq` is the last that it gave. Answered
+     * by REACHED once it has come, so that the next attempt begins behind. */
+    BRK_NOTE_REACH,
+    /* The run that was fenced quietly has ended before this broker began: what
+     * is stored of it stays. */
+    BRK_NOTE_UNFENCE,
     /* Run and log are deleted from the store (rollback, thread deletion, end of
      * a temporary thread). Drop what is not yet written; readers may still get
      * what the ring has for --stateless-log-ttl. `seq`: the last of its log,
@@ -69,6 +76,8 @@ enum brk_note_type {
     BRK_NOTE_FENCED,
     /* Answer to CLOSE; `seq` is the last one of the log. */
     BRK_NOTE_CLOSED,
+    /* Answer to ENDED and REACH: all events up to the one named are here. */
+    BRK_NOTE_REACHED,
     /* XPUB has a subscription of the topic `thread` `run` (`run` nil: a whole
      * thread). Told for each subscription, repeats too. */
     BRK_NOTE_SUBSCRIBED,
@@ -198,6 +207,7 @@ struct brk_op {
     uint16_t failures; /* START */
     bool existed;      /* INSERT, out */
     bool with_insert;  /* START: the ledger's, done by the run's INSERT */
+    bool unsure;       /* the ledger's: an earlier try may be committed */
     bool no_webhook;   /* FINISH: none was given */
     bool busy;         /* ROLLBACK: other runs of the thread are open */
     int64_t due_us;    /* INSERT: wall time before which it must not start;
@@ -205,8 +215,11 @@ struct brk_op {
     uint64_t ms;       /* START: first half of the attempt's event ids; FINISH:
                           of the last event, 0 for the attempt's */
     uint64_t seq;      /* START: first one of the attempt; REQUEUE, FINISH:
-                          last one of the log (0: unchanged) */
+                          last one of the log (0: unchanged); INSERT, out:
+                          the last one of a run that `existed` */
     uint64_t last_ms;  /* INSERT, out: highest ms used on the thread */
+    uint64_t last;     /* LOOKUP, out: last one of the log of a run that is
+                          over; 0: it is not */
     char status[16];   /* FINISH: success, error, interrupted; CANCEL;
                           INSERT, out */
     char thread_status[16]; /* FINISH: idle, interrupted, error; "": leave it */
@@ -216,7 +229,8 @@ struct brk_op {
     leat_value *interrupts; /* FINISH: NULL means none */
     struct store_run *rows; /* TORN, out: of store_events_torn() */
     size_t row_count;
-    struct link_route ack;  /* the desk's: who is told when it is committed */
+    struct link_route ack;  /* the desk's: who is told when it is committed, or
+                               asked (LOOKUP; .len 0: the relay) */
     uint32_t ack_tag;
     struct err err; /* out: code ERR_NONE when committed */
 };

@@ -13,6 +13,14 @@
 
 void brk_intake_check(struct relay *r, struct ring_log *log)
 {
+    if (log->awaited && log->next > log->reach && log->owner == NULL) {
+        log->awaited = false;
+        if (!log->stored) { /* its worker is done with it */
+            brk_mark_safe(log, SIZE_MAX);
+            brk_mark_received(r, log);
+        }
+        brk_notes_tell(r, BRK_NOTE_REACHED, log, log->next - 1);
+    }
     if (log->complete || log->end == 0 || log->next <= log->end) {
         return;
     }

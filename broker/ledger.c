@@ -64,11 +64,14 @@ static bool commit_alone(struct brk_ledger *l);
 static bool settle_op(struct brk_ledger *l, struct brk_op *op);
 static enum outcome try_op(struct brk_ledger *l, struct brk_op *op);
 static bool is_own_fault(enum err_code code);
+static void note_unsure(struct brk_op *op, const struct err *err);
 static bool may_be_refused(const struct brk_op *op, const struct err *err,
                            int tries);
 static void say_away(struct brk_ledger *l, const struct err *err);
 static bool run_op(struct brk_ledger *l, struct brk_op *op,
                    struct brk_op *start);
+static bool do_op(struct brk_ledger *l, struct brk_op *op,
+                  struct brk_op *start);
 static bool run_insert(struct brk_ledger *l, struct brk_op *op,
                        struct brk_op *start);
 static bool run_finish(struct brk_ledger *l, struct brk_op *op);
@@ -272,11 +275,22 @@ static enum outcome try_group(struct brk_ledger *l, struct err *err)
         (void)fault_disk_full(err);
         return AGAIN;
     }
-    if (!store_commit(l->store, err)) {
-        return AGAIN;
+    if (store_commit(l->store, err)) {
+        (void)fault_at(FAULT_LEDGER_AFTER);
+        return DONE;
     }
-    (void)fault_at(FAULT_LEDGER_AFTER);
-    return DONE;
+    for (size_t b = 0; b < l->n; b++) {
+        for (size_t i = 0; i < l->group[b]->n; i++) {
+            note_unsure(&l->group[b]->ops[i], err);
+        }
+    }
+    return AGAIN;
+}
+
+/* Whoever loses the connection at a commit does not know of it. */
+static void note_unsure(struct brk_op *op, const struct err *err)
+{
+    op->unsure = op->unsure || err->code == ERR_UNAVAILABLE;
 }
 
 /* ---- when the store does not answer
@@ -339,6 +353,7 @@ static enum outcome try_op(struct brk_ledger *l, struct brk_op *op)
         return is_own_fault(op->err.code) ? DONE : AGAIN;
     }
     if (!store_commit(l->store, &err)) {
+        note_unsure(op, &err);
         op->err = err;
         return AGAIN;
     }
@@ -358,8 +373,9 @@ static bool may_be_refused(const struct brk_op *op, const struct err *err,
     if (err->code == ERR_UNAVAILABLE) {
         return false; /* the gateways decide how long a submit may wait */
     }
-    if (op->type == BRK_OP_INSERT || op->type == BRK_OP_START ||
-        op->type == BRK_OP_LOOKUP) {
+    bool may_wait = op->type == BRK_OP_INSERT || op->type == BRK_OP_START ||
+                    op->type == BRK_OP_LOOKUP;
+    if (may_wait && !op->unsure) {
         return true;
     }
     return err->code != ERR_STORE_FULL && tries >= TRIES;
@@ -406,9 +422,16 @@ static bool run_op(struct brk_ledger *l, struct brk_op *op,
                    struct brk_op *start)
 {
     err_clear(&op->err);
-    if (op->with_insert) {
-        return true;
+    if (!op->with_insert && !do_op(l, op, start)) {
+        return false;
     }
+    err_clear(&op->err); /* what was done before is done, for all it says */
+    return true;
+}
+
+static bool do_op(struct brk_ledger *l, struct brk_op *op,
+                  struct brk_op *start)
+{
     if (op->type != BRK_OP_INSERT && op->type != BRK_OP_THREAD_DELETE &&
         is_refused(l, &op->run)) {
         return err_set(&op->err, ERR_CONFLICT, "the run was not inserted");
@@ -548,6 +571,7 @@ static bool run_insert(struct brk_ledger *l, struct brk_op *op,
         start->with_insert = made.inserted;
     }
     op->last_ms = made.thread_last_ms;
+    op->seq = made.last_seq;
     (void)base_copy(op->status, sizeof op->status, made.status);
     bool over = op->existed && strcmp(made.status, "pending") != 0 &&
                 strcmp(made.status, "running") != 0;
@@ -581,7 +605,7 @@ static bool run_lookup(struct brk_ledger *l, struct brk_op *op)
     struct store_log kept = {0};
     uint16_t asked = op->attempt;
     op->existed = false;
-    op->seq = 0;
+    op->seq = op->last = 0;
     if (!store_runs_get(l->store, &op->run, &row, &op->err)) {
         return false;
     }
@@ -590,6 +614,8 @@ static bool run_lookup(struct brk_ledger *l, struct brk_op *op)
                 strcmp(row.status, "running") != 0;
     op->existed = ok;
     op->ms = row.ms;
+    op->thread = row.thread_id;
+    op->last = over ? row.last_seq : 0;
     (void)base_copy(op->status, sizeof op->status, row.status);
     if (ok && over && row.attempt == asked && kept.last_seq < row.last_seq) {
         op->seq = row.last_seq;

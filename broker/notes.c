@@ -100,10 +100,28 @@ static void announce_gap(struct relay *r, struct ring_log *log,
     log_warn("run.gap", "run=%s from=%s to=%s", ID_TEXT(&log->run), from, to);
 }
 
-/* The log's marks are known: the fence stands, or the end is written. */
-static void settle(struct relay *r, struct ring_log *log,
-                   const struct brk_note *n)
+/* Asks the journal, which writes what it holds before it answers. Until then
+ * nobody writes this log. */
+static void wait_marks(struct relay *r, struct ring_log *log,
+                       struct brk_note *n)
 {
+    struct brk_log *m = brk_log_new(BRK_LOG_MARKS_GET, &n->run, &n->thread);
+    link_pipe_send(r->journal, m);
+    log->asked = true;
+    log->owner = n;
+}
+
+/* Who wrote it before has lost it, and perhaps the news of its end with it:
+ * then what follows comes behind that end. */
+static void set_fence(struct relay *r, struct ring_log *log,
+                      const struct brk_note *n)
+{
+    if (log->complete && !n->adopt && n->attempt > log->attempt) {
+        log->complete = false;
+        log->end = 0;
+        brk_ring_reopen(r->ring, log);
+    }
+    log->awaited = log->awaited && n->attempt == log->reach_of;
     log->attempt = n->attempt;
     log->stored = n->stored;
     log->ms = n->ms;
@@ -111,14 +129,35 @@ static void settle(struct relay *r, struct ring_log *log,
     if (n->adopt && !n->stored && log->next == 1 && n->seq > 1) {
         log->next = n->seq; /* what came before is gone with the last broker */
     }
+}
+
+/* The next attempt numbers from here: what it builds upon must not go with
+ * this broker. */
+static bool is_behind(const struct ring_log *log, const struct brk_note *n)
+{
+    return n->type == BRK_NOTE_FENCE && n->stored && !n->adopt && !n->quiet &&
+           log->durable + 1 < log->next;
+}
+
+/* The log's marks are known: the fence stands, or the end is written. Takes
+ * the note. */
+static void settle(struct relay *r, struct ring_log *log, struct brk_note *n)
+{
+    set_fence(r, log, n);
     if (n->torn_ms != 0 && !log->complete) {
         announce_gap(r, log, n);
+        n->torn_ms = 0;
+    }
+    if (is_behind(log, n)) {
+        wait_marks(r, log, n);
+        return;
     }
     if (n->type == BRK_NOTE_CLOSE) {
         close_log(r, log, n);
     } else if (!n->quiet) {
         brk_notes_tell(r, BRK_NOTE_FENCED, log, log->next);
     }
+    brk_note_destroy(&n);
 }
 
 static bool needs_marks(const struct ring_log *log, const struct brk_note *n)
@@ -133,32 +172,42 @@ static bool needs_marks(const struct ring_log *log, const struct brk_note *n)
 static void on_fence(struct relay *r, struct brk_note *n)
 {
     struct ring_log *log = brk_ring_require(r->ring, &n->run, &n->thread);
-    if (log->owner != NULL) {
+    if (n->quiet && log->attempt >= n->attempt) {
+        brk_note_destroy(&n); /* it is one that had ended: submitted again */
+    } else if (log->owner != NULL) {
         struct brk_note *old = log->owner; /* overtaken by a later word */
+        n->torn_ms = n->torn_ms != 0 ? n->torn_ms : old->torn_ms;
         brk_note_destroy(&old);
         log->owner = n;
-        return;
+    } else if (needs_marks(log, n)) {
+        wait_marks(r, log, n);
+    } else {
+        settle(r, log, n);
     }
-    if (needs_marks(log, n)) {
-        struct brk_log *m =
-            brk_log_new(BRK_LOG_MARKS_GET, &n->run, &n->thread);
-        link_pipe_send(r->journal, m);
-        log->asked = true;
-        log->owner = n;
-        return;
-    }
-    settle(r, log, n);
-    brk_note_destroy(&n);
 }
 
-static void on_ended(struct relay *r, const struct brk_note *n)
+/* ENDED, REACH: of who holds the fence. */
+static void on_reach(struct relay *r, const struct brk_note *n)
 {
     struct ring_log *log = brk_ring_get(r->ring, &n->run);
-    if (log == NULL || log->complete) {
-        return;
+    if (log == NULL || (log->owner == NULL && log->attempt != n->attempt)) {
+        return; /* nobody waits for that any more */
     }
-    log->end = n->seq;
+    log->reach = n->seq;
+    log->reach_of = n->attempt;
+    log->awaited = true;
+    if (n->type == BRK_NOTE_ENDED && !log->complete) {
+        log->end = n->seq;
+    }
     brk_intake_check(r, log);
+}
+
+static void on_unfence(struct relay *r, const struct brk_note *n)
+{
+    struct ring_log *log = brk_ring_get(r->ring, &n->run);
+    if (log != NULL && log->owner == NULL && log->next == 1) {
+        brk_ring_remove(r->ring, log);
+    }
 }
 
 static void on_forget(struct relay *r, const struct brk_note *n)
@@ -169,12 +218,14 @@ static void on_forget(struct relay *r, const struct brk_note *n)
     if (log == NULL) {
         return;
     }
-    log->stored = false;
-    if (log->next <= n->seq) { /* over, but its last events are on their way */
+    /* Its last events may be slower than the news of its end: then those who
+     * read it wait for them. */
+    if (log->next <= n->seq) {
         log->end = n->seq;
-        return;
     }
-    log->complete = true;
+    bool tail = log->end != 0 && log->next <= log->end;
+    log->stored = false;
+    log->complete = !tail;
     brk_mark_safe(log, 0);
     brk_mark_received(r, log);
     if (log->listed_ended) {
@@ -198,13 +249,18 @@ void brk_notes_read(struct relay *r)
             on_fence(r, n);
             continue;
         case BRK_NOTE_ENDED:
-            on_ended(r, n);
+        case BRK_NOTE_REACH:
+            on_reach(r, n);
+            break;
+        case BRK_NOTE_UNFENCE:
+            on_unfence(r, n);
             break;
         case BRK_NOTE_FORGET:
             on_forget(r, n);
             break;
         case BRK_NOTE_FENCED:
         case BRK_NOTE_CLOSED:
+        case BRK_NOTE_REACHED:
         case BRK_NOTE_SUBSCRIBED:
         case BRK_NOTE_HOME:
         case BRK_NOTE_UNKNOWN:
@@ -231,6 +287,12 @@ static void on_durable(struct relay *r, const struct brk_log *m)
     }
 }
 
+static void ask_later(struct relay *r, struct ring_log *log)
+{
+    log->ask_ms = r->now_ms + ASK_AGAIN_MS;
+    r->ask_ms = r->ask_ms < 0 ? log->ask_ms : r->ask_ms;
+}
+
 static void on_marks(struct relay *r, const struct brk_log *m)
 {
     struct ring_log *log = brk_ring_get(r->ring, &m->run);
@@ -238,21 +300,27 @@ static void on_marks(struct relay *r, const struct brk_log *m)
         return;
     }
     if (m->failed) {
-        log->ask_ms = r->now_ms + ASK_AGAIN_MS;
-        r->ask_ms = r->ask_ms < 0 ? log->ask_ms : r->ask_ms;
+        ask_later(r, log);
         return;
     }
     struct brk_note *n = log->owner;
+    bool met = log->next > 1 || log->first != NULL;
+    log->durable = max_u64(log->durable, m->last);
+    if (met && is_behind(log, n)) {
+        ask_later(r, log); /* the store did not take it yet */
+        return;
+    }
     log->owner = NULL;
-    log->next = m->last + 1;
-    log->durable = m->last;
-    if (m->ended) {
+    if (!met) {
+        log->next = m->last + 1;
+    }
+    if (!met && m->ended) {
         log->end = m->last;
         log->stored = n->stored;
         brk_intake_check(r, log);
     }
     settle(r, log, n);
-    brk_note_destroy(&n);
+    brk_intake_check(r, log); /* its end may have been told meanwhile */
 }
 
 static void ask_again(struct ring_log *log, void *arg)

@@ -59,7 +59,8 @@ void brk_intake_on_events(struct relay *r, struct link_in *in);
  * on their way to the journal. The message stays the caller's. */
 void brk_intake_take(struct relay *r, struct ring_log *log, uint32_t count,
                      zmq_msg_t *body);
-/* Is all of it here? Then it is closed, and its time to live begins. */
+/* Is what the desk waits for here, is all of it? Then it is closed, and its
+ * time to live begins. */
 void brk_intake_check(struct relay *r, struct ring_log *log);
 
 /* ---- notes.c ---------------------------------------------------------------- */

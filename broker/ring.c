@@ -208,12 +208,12 @@ static bool may_go(const struct ring_log *log)
            (!log->stored || log->durable + 1 >= log->next);
 }
 
-static void trim_ended(ring_t *r)
+static void trim_ended(ring_t *r, const struct ring_log *keep)
 {
     struct ring_log *log = r->ended.oldest;
     while (over(r) && log != NULL) {
         struct ring_log *newer = log->newer;
-        if (may_go(log)) {
+        if (log != keep && may_go(log)) {
             brk_ring_remove(r, log);
         }
         log = newer;
@@ -241,7 +241,7 @@ void brk_ring_put(ring_t *r, struct ring_log *log, uint32_t count,
                   zmq_msg_t *body)
 {
     check_magic(r, RING_MAGIC);
-    must(log != NULL && count > 0 && !log->listed_ended);
+    must(log != NULL && count > 0);
     struct ring_chunk *c = base_zalloc(sizeof *c);
     c->seq = log->next;
     c->ms = log->ms;
@@ -258,7 +258,7 @@ void brk_ring_put(ring_t *r, struct ring_log *log, uint32_t count,
     log->next += count;
     count_bytes(r, log, CHUNK_COST + zmq_msg_size(&c->body), 0);
     if (over(r)) {
-        trim_ended(r);
+        trim_ended(r, log);
         trim_live(r, true);
         trim_live(r, false);
     }
@@ -289,6 +289,18 @@ void brk_ring_ended(ring_t *r, struct ring_log *log, int64_t expires_ms)
     log->expires_ms = expires_ms;
     log->listed_ended = true;
     list_add(&r->ended, log);
+}
+
+void brk_ring_reopen(ring_t *r, struct ring_log *log)
+{
+    check_magic(r, RING_MAGIC);
+    must(log != NULL);
+    if (log->listed_ended) {
+        list_cut(list_of(r, log), log);
+        log->listed_ended = false;
+        log->expires_ms = 0;
+        list_add(&r->live, log);
+    }
 }
 
 int64_t brk_ring_expire(ring_t *r, int64_t now_ms)

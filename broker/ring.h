@@ -51,6 +51,9 @@ struct ring_log {
     size_t bytes;
 
     bool closing;   /* the desk waits until the end is durable */
+    bool awaited;   /* the desk waits until `reach` is here, of attempt */
+    uint16_t reach_of; /* `reach_of` */
+    uint64_t reach;
     int64_t ask_ms; /* when the marks are asked for again; 0: not */
     void *owner; /* the relay's: what waits for the journal */
 
@@ -82,8 +85,11 @@ const struct ring_chunk *brk_ring_find(const struct ring_log *log,
 /* Sequence of the oldest event in memory; log->next when there is none. */
 uint64_t brk_ring_first(const struct ring_log *log);
 
-/* The log is complete and goes when its time comes or room is needed. */
+/* The log is complete, or will be shortly; it goes when its time comes or room
+ * is needed. */
 void brk_ring_ended(ring_t *r, struct ring_log *log, int64_t expires_ms);
+/* Not complete after all: more comes behind its end. */
+void brk_ring_reopen(ring_t *r, struct ring_log *log);
 /* Removes ended logs whose time has come; when to look again, -1: never. */
 int64_t brk_ring_expire(ring_t *r, int64_t now_ms);
 

@@ -93,6 +93,10 @@ struct brk_run {
     bool inserted;     /* the store has its row (or needs none) */
     bool wait_fence;   /* FENCING: the relay has not answered */
     bool wait_start;   /* FENCING: the ledger has not answered */
+    bool wait_log;     /* RUNNING: its worker has ended it or gives it back;
+                          the relay has not all of its events */
+    struct link_route yield_to; /* who gives it back; .len 0: it has ended */
+    uint64_t yield_seq;         /* the last event it gave */
     uint64_t torn_ms;  /* ms of an attempt that was lost together with the
                           broker before this one; 0: none since the last */
     unsigned spared;   /* lost without counting, in a row */

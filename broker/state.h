@@ -28,6 +28,7 @@ struct brk_past {
     struct id thread;
     uint16_t attempt;
     bool forgotten; /* the submit's client was told it failed */
+    bool before;    /* it ended before this broker began */
     char status[16];
     leat_value *error;
     uint64_t seq;
@@ -78,6 +79,7 @@ struct brk_core {
     struct brk_recent subscribed; /* runs that somebody listens to */
     struct brk_homes homes;       /* whose stateless runs are listened to */
     struct brk_recent looked;     /* runs that were looked up in the store */
+    struct brk_recent refused;    /* submits; copies may be on their way */
     uint64_t order;               /* of the last run made */
     uint64_t given;               /* number of the last run given away */
     size_t uncommitted;           /* operations out at the ledger */
@@ -122,6 +124,8 @@ void brk_submit_on_submit(struct brk_core *core, struct brk_peer *gateway,
 void brk_submit_on_forget(struct brk_core *core, const struct link_in *in);
 void brk_submit_on_watch(struct brk_core *core, struct brk_peer *gateway,
                          const struct link_in *in);
+/* The store's answer about a run that a gateway watches. */
+void brk_submit_on_looked_up(struct brk_core *core, const struct brk_op *op);
 void brk_submit_on_unwatch(struct brk_core *core, struct brk_peer *gateway,
                            const struct link_in *in);
 void brk_submit_on_cancel(struct brk_core *core, const struct link_in *in);
@@ -136,6 +140,8 @@ void brk_submit_refused(struct brk_core *core, struct brk_run *run,
 void brk_submit_cancelled(struct brk_core *core, const struct brk_op *op);
 /* The run's end is written: who cancelled it while it was pending is told. */
 void brk_submit_cancel_done(struct brk_core *core, const struct brk_run *run);
+/* The run is accepted: stops those before it where it asked for that. */
+void brk_submit_apply_strategy(struct brk_core *core, struct brk_run *run);
 /* Stops the run, whatever it is at. */
 void brk_submit_cancel(struct brk_core *core, struct brk_run *run,
                        enum brk_cancel action);
@@ -153,6 +159,8 @@ void brk_attempt_pump(struct brk_core *core);
 void brk_attempt_on_timer(struct brk_core *core, struct brk_run *run);
 void brk_attempt_on_subscribed(struct brk_core *core, const struct id *run);
 void brk_attempt_on_fenced(struct brk_core *core, const struct brk_note *note);
+/* All that its worker said before it ended is here. */
+void brk_attempt_on_reached(struct brk_core *core, const struct brk_note *note);
 /* The ledger's answer to its START. */
 void brk_attempt_on_start(struct brk_core *core, struct brk_run *run,
                           const struct brk_op *op);
@@ -201,6 +209,8 @@ void brk_finish_rollback(struct brk_core *core, struct brk_run *run,
                          const char *why);
 /* It was cancelled and no worker has it: ends it as its cancel says. */
 void brk_finish_cancelled(struct brk_core *core, struct brk_run *run);
+/* Its log goes with it. */
+void brk_finish_tell_deleted(struct brk_core *core, const struct brk_run *run);
 /* Takes it off everything and frees it, and goes on with its lane. */
 void brk_finish_remove(struct brk_core *core, struct brk_run *run);
 /* The end is written down: tells everybody, frees the run and goes on with

@@ -16,6 +16,8 @@
 
 static bool answer_known(struct brk_core *core, struct brk_peer *gateway,
                          const struct link_in *in);
+static void remember_refused(struct brk_core *core, const struct id *run,
+                             const struct err *err);
 static struct brk_run *make_run(struct brk_core *core, struct link_in *in,
                                 struct err *err);
 static bool read_submit(struct brk_core *core, struct brk_run *run,
@@ -28,7 +30,8 @@ static void answer_submit(struct brk_core *core, struct brk_run *run);
 static void send_accepted(struct brk_core *core, const struct link_route *to,
                           uint32_t tag, const struct id *run,
                           const char *status);
-static void apply_strategy(struct brk_core *core, struct brk_run *run);
+static void answer_watch(struct brk_core *core, struct brk_peer *gateway,
+                         const struct link_in *in);
 
 /* ---- submit
  * ---------------------------------------------------------------------- */
@@ -43,6 +46,7 @@ void brk_submit_on_submit(struct brk_core *core, struct brk_peer *gateway,
     struct brk_run *run = make_run(core, in, &err);
     if (run == NULL) {
         stat_inc(STAT_RUNS_REJECTED);
+        remember_refused(core, &in->head.run, &err);
         brk_core_refuse(core, in, &err);
         return;
     }
@@ -77,18 +81,35 @@ static bool answer_known(struct brk_core *core, struct brk_peer *gateway,
         return true;
     }
     const struct brk_past *past = brk_recent_get(&core->past, &in->head.run);
-    if (past == NULL) {
+    bool refused = brk_recent_get(&core->refused, &in->head.run) != NULL;
+    if (past == NULL && !refused) {
         return false;
     }
-    if (past->forgotten) {
+    if (refused || past->forgotten) {
         struct err err = ERR_INIT;
-        (void)err_set(&err, ERR_CANCELLED, "This run was given up before.");
+        (void)err_set(&err, refused ? ERR_CONFLICT : ERR_CANCELLED,
+                      "This run was %s before.",
+                      refused ? "refused" : "given up");
         brk_core_refuse(core, in, &err);
         return true;
     }
     send_accepted(core, &in->from, in->head.tag, &past->entry.id, past->status);
     brk_finish_tell_past(core, past, in);
     return true;
+}
+
+/* Its client has been told so: of a submit that was repeated while the broker
+ * was away, the next copy must not be taken. What failed for want of room or
+ * of the store may come again, as ticks of crons do. */
+static void remember_refused(struct brk_core *core, const struct id *run,
+                             const struct err *err)
+{
+    if (err->code != ERR_CONFLICT) {
+        return;
+    }
+    struct brk_recent_entry *entry = base_zalloc(sizeof *entry);
+    entry->id = *run;
+    brk_recent_put(&core->refused, entry, core->now.mono_ms);
 }
 
 /* The run, on its lane; NULL with err. */
@@ -170,7 +191,7 @@ void brk_submit_accepted(struct brk_core *core, struct brk_run *run)
     run->inserted = true;
     stat_inc(STAT_RUNS_SUBMITTED);
     answer_submit(core, run);
-    apply_strategy(core, run);
+    brk_submit_apply_strategy(core, run);
 }
 
 static void answer_submit(struct brk_core *core, struct brk_run *run)
@@ -193,12 +214,15 @@ void brk_submit_refused(struct brk_core *core, struct brk_run *run,
         in.head.thread = run->thread;
         brk_core_refuse(core, &in, err);
     }
+    if (run->state == BRK_RUN_FENCING) {
+        brk_finish_tell_deleted(core, run);
+    }
     brk_finish_remove(core, run);
 }
 
 /* A new run that interrupts or rolls back stops all that came before it; it
  * starts when they are gone from the lane. */
-static void apply_strategy(struct brk_core *core, struct brk_run *run)
+void brk_submit_apply_strategy(struct brk_core *core, struct brk_run *run)
 {
     bool over = run->state == BRK_RUN_CLOSING || run->state == BRK_RUN_ENDING;
     if (over ||
@@ -355,6 +379,44 @@ void brk_submit_on_delete(struct brk_core *core, const struct link_in *in)
  * ------------------------------------------------------------------------ */
 
 void brk_submit_on_watch(struct brk_core *core, struct brk_peer *gateway,
+                         const struct link_in *in)
+{
+    if (idmap_get(&core->runs, &in->head.run) != NULL ||
+        brk_recent_get(&core->past, &in->head.run) != NULL) {
+        answer_watch(core, gateway, in);
+        return;
+    }
+    /* It may have ended before this broker began: the store knows where. */
+    struct brk_op *op = brk_core_op_thread(core, BRK_OP_LOOKUP, &in->head.run);
+    op->run = in->head.run;
+    op->ack = in->from;
+    op->ack_tag = in->head.tag;
+}
+
+void brk_submit_on_looked_up(struct brk_core *core, const struct brk_op *op)
+{
+    struct link_in in = {.from = op->ack};
+    in.head.tag = op->ack_tag;
+    in.head.run = op->run;
+    struct brk_peer *gateway = brk_peer_of_route(&core->peers, &op->ack);
+    if (gateway == NULL) {
+        return;
+    }
+    if (op->existed && op->last > 0 &&
+        idmap_get(&core->runs, &op->run) == NULL &&
+        brk_recent_get(&core->past, &op->run) == NULL) {
+        struct brk_past *past = base_zalloc(sizeof *past);
+        past->entry.id = op->run;
+        past->thread = op->thread;
+        past->seq = op->last;
+        past->before = true;
+        (void)base_copy(past->status, sizeof past->status, op->status);
+        brk_recent_put(&core->past, &past->entry, core->now.mono_ms);
+    }
+    answer_watch(core, gateway, &in);
+}
+
+static void answer_watch(struct brk_core *core, struct brk_peer *gateway,
                          const struct link_in *in)
 {
     struct brk_run *run = idmap_get(&core->runs, &in->head.run);

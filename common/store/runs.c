@@ -110,7 +110,7 @@ static bool look_up(store_t *s, const struct store_run *r,
 {
     struct store_query q = {.s = s, .err = err};
     if (!store_query_open(&q,
-                          "SELECT r.status, t.last_ms FROM runs r"
+                          "SELECT r.status, t.last_ms, r.last_seq FROM runs r"
                           " LEFT JOIN threads t ON t.thread_id = r.thread_id"
                           " WHERE r.run_id = $1",
                           "d", &r->run_id)) {
@@ -120,6 +120,7 @@ static bool look_up(store_t *s, const struct store_run *r,
     if (*there) {
         store_query_copy(&q, 0, out->status, sizeof out->status);
         out->thread_last_ms = store_query_uint(&q, 1);
+        out->last_seq = store_query_uint(&q, 2);
     }
     return store_query_close(&q);
 }

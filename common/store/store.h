@@ -448,6 +448,7 @@ struct store_run_thread {
     const struct store_run_more *more; /* NULL: nothing */
 };
 struct store_run_inserted {
+    uint64_t last_seq;       /* of a run that was there: of its log */
     bool inserted;   /* false: the run was there already, as it is */
     char status[16]; /* its status now */
     uint64_t thread_last_ms;

@@ -317,7 +317,7 @@ static void add_message(struct core_rig *r, const struct brk_out *out)
 static void add_note(struct core_rig *r, const struct brk_note *note)
 {
     static const char *const names[] = {"?", "FENCE", "CLOSE", "ENDED",
-                                        "FORGET"};
+                                        "REACH", "UNFENCE", "FORGET"};
     add_line(r, "relay %s run=%d attempt=%u seq=%llu count=%u%s",
              names[note->type], crig_number(&note->run), note->attempt,
              (unsigned long long)note->seq, note->count,
@@ -397,6 +397,9 @@ static void answer_note(struct core_rig *r, struct brk_note **p)
         r->log_last[run] += note->count;
         note->type = BRK_NOTE_CLOSED;
         note->seq = r->log_last[run];
+        brk_core_on_relay(r->core, p);
+    } else if (note->type == BRK_NOTE_ENDED || note->type == BRK_NOTE_REACH) {
+        note->type = BRK_NOTE_REACHED;
         brk_core_on_relay(r->core, p);
     } else {
         brk_note_destroy(p);

@@ -32,13 +32,100 @@ TEST(core_takes_a_stored_run_from_submit_to_end)
     EXPECT_STR(crig_state(&r, 1), "running");
     crig_from_worker(&r, 1, WIRE_RUN_STARTED, 1, 1, NULL);
     crig_done(&r, 1, 1, 1, "success");
+    crig_expect(&r, "relay ENDED run=1 attempt=1 seq=5");
     crig_expect(&r, "store FINISH run=1 thread=1 attempt=1 failures=0 "
                     "status=success");
-    crig_expect(&r, "relay ENDED run=1 attempt=1 seq=5");
     crig_expect(&r, "g1 RUN_ENDED run=1 status=success seq=5");
     crig_expect(&r, "w1 RUN_KEPT run=1 attempt=1");
     EXPECT_STR(crig_state(&r, 1), "gone");
     EXPECT_EQ(brk_core_count(r.core).lanes, 0);
+    crig_fini(&r);
+}
+
+/* The last events may be slower than the news of the end. */
+TEST(core_ends_a_run_when_its_events_are_here)
+{
+    start(1);
+    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
+    r.slow_relay = true;
+    crig_done(&r, 1, 1, 1, "success");
+    crig_expect(&r, "relay ENDED run=1 attempt=1 seq=5");
+    crig_done(&r, 1, 1, 1, "success"); /* a repeat */
+    crig_expect_no(&r, "relay ENDED");
+    crig_expect_no(&r, "store FINISH");
+    crig_expect_no(&r, "w1 RUN_KEPT");
+    crig_relay_answers(&r);
+    crig_expect(&r, "store FINISH run=1");
+    crig_expect(&r, "w1 RUN_KEPT run=1");
+    crig_fini(&r);
+}
+
+TEST(core_runs_again_what_ended_without_its_events)
+{
+    start(2);
+    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
+    crig_expect(&r, "w1 RUN_START run=1 attempt=1");
+    crig_worker(&r, 2, 2, "g");
+    r.slow_relay = true;
+    crig_done(&r, 1, 1, 1, "success");
+    crig_expect(&r, "relay ENDED run=1 attempt=1");
+    struct link_route route = crig_route('w', 1);
+    brk_core_on_gone(r.core, false, &route);
+    crig_pass(&r, 600);
+    crig_expect(&r, "relay FENCE run=1 attempt=2");
+    crig_relay_answers(&r); /* what it says of the first comes too late */
+    crig_expect(&r, "store START run=1 thread=1 attempt=2 failures=0");
+    crig_expect(&r, "w2 RUN_START run=1 attempt=2");
+    crig_expect_no(&r, "store FINISH");
+    crig_fini(&r);
+}
+
+TEST(core_waits_for_the_events_of_what_is_handed_back)
+{
+    start(2);
+    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
+    crig_expect(&r, "w1 RUN_START run=1 attempt=1");
+    crig_worker(&r, 2, 2, "g");
+    r.slow_relay = true;
+    crig_from_worker(&r, 1, WIRE_RUN_YIELD, 1, 1,
+                     leat_pack("{s:s}", "why", "drain"));
+    crig_expect(&r, "relay REACH run=1 attempt=1");
+    crig_expect_no(&r, "store REQUEUE");
+    crig_relay_answers(&r);
+    crig_expect(&r, "store REQUEUE run=1");
+    crig_expect(&r, "relay FENCE run=1 attempt=2");
+    crig_fini(&r);
+}
+
+/* A submit of a run that the last broker has ended: its log stays. */
+TEST(core_leaves_the_log_of_what_had_ended)
+{
+    start(1);
+    r.existed = "success";
+    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
+    crig_expect(&r, "relay FENCE run=1 attempt=1");
+    crig_expect(&r, "relay UNFENCE run=1");
+    r.seen = 0;
+    crig_expect(&r, "g1 RUN_ENDED run=1 status=success");
+    r.seen = 0;
+    crig_expect_no(&r, "relay FORGET");
+    crig_expect_no(&r, "w1 RUN_START");
+    crig_fini(&r);
+}
+
+/* A copy of its submit was under way: its client knows that it failed. */
+TEST(core_refuses_what_it_has_refused)
+{
+    start(1);
+    crig_submit(&r, 1, (struct crig_submit){.run = 1, .thread = 1});
+    struct crig_submit second = {.run = 2, .thread = 1, .strategy = "reject"};
+    crig_submit(&r, 1, second);
+    crig_expect(&r, "g1 REFUSED run=2 code=conflict");
+    crig_done(&r, 1, 1, 1, "success");
+    crig_expect(&r, "g1 RUN_ENDED run=1");
+    crig_submit(&r, 1, second);
+    crig_expect(&r, "g1 REFUSED run=2");
+    crig_expect_no(&r, "w1 RUN_START run=2");
     crig_fini(&r);
 }
 

@@ -402,6 +402,24 @@ TEST(core_restores_pending_runs)
     crig_fini(&r);
 }
 
+/* The last broker ended between accepting it and what it asked for. */
+TEST(core_restores_what_a_run_does_to_those_before_it)
+{
+    crig_init(&r);
+    struct store_run rows[] = {row(1, 1, "running", 1), row(2, 1, "pending", 0),
+                               row(3, 1, "pending", 0)};
+    rows[0].created_us -= 1000;
+    rows[1].created_us -= 500;
+    (void)base_copy(rows[2].strategy, sizeof rows[2].strategy, "interrupt");
+    restore(rows, COUNT_OF(rows));
+    crig_worker_holding(&r, 1, 1, 1, 1);
+    crig_expect(&r, "store FINISH run=2 thread=1 attempt=0 failures=0 "
+                    "status=interrupted");
+    crig_expect(&r, "w1 RUN_CANCEL run=1 action=interrupt");
+    crig_expect_no(&r, "w1 RUN_CANCEL run=3");
+    crig_fini(&r);
+}
+
 TEST(core_waits_a_lease_for_the_workers_of_running_runs)
 {
     crig_init(&r);

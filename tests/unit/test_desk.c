@@ -72,6 +72,9 @@ static void play_relay(struct world *w)
             note->type = BRK_NOTE_FENCED;
             note->seq = 1;
             link_pipe_send(w->relay, note);
+        } else if (note->type == BRK_NOTE_ENDED) {
+            note->type = BRK_NOTE_REACHED;
+            link_pipe_send(w->relay, note);
         } else {
             brk_note_destroy(&note);
         }

@@ -232,6 +232,7 @@ TEST(ledger_does_not_start_what_has_ended)
     pass_on(&d);
     hear(&d);
     EXPECT(d.batch->ops[0].existed);
+    EXPECT_EQ(d.batch->ops[0].err.code, ERR_NONE);
     EXPECT_STR(d.batch->ops[0].status, "success");
     brk_batch_destroy(&d.batch);
     hear(&d);

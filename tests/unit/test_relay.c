@@ -260,6 +260,7 @@ TEST(relay_writes_stored_runs_to_the_journal)
     link_pipe_send(g.journal, m);
     expect_mark(WIRE_EVENTS_DURABLE, 2);
     struct brk_note *n = brk_note_new(BRK_NOTE_ENDED, &g.run, &g.thread);
+    n->attempt = 1;
     n->seq = 2;
     link_pipe_send(g.desk, n);
     m = hear_log(BRK_LOG_END);
@@ -314,8 +315,48 @@ TEST(relay_announces_what_was_lost_with_the_last_broker)
     EXPECT(leat_is(leat_get(e.payload, "to"), "2000-10"));
     EXPECT_EQ(leat_type_of(leat_get(e.payload, "checkpoint_id")), LEAT_NULL);
     brk_log_destroy(&m);
+    answer_marks(10, false); /* what the attempt begins behind is stored */
     n = hear_note(BRK_NOTE_FENCED);
     EXPECT_EQ(n->seq, 11);
+    brk_note_destroy(&n);
+    stop();
+}
+
+/* What was lost with a broker cannot be built upon by the next attempt. */
+TEST(relay_begins_an_attempt_behind_what_is_stored)
+{
+    start();
+    note(BRK_NOTE_FENCE, 1, true);
+    struct brk_note *n = hear_note(BRK_NOTE_FENCED);
+    brk_note_destroy(&n);
+    events(1, 1, 3);
+    struct brk_log *m = hear_log(BRK_LOG_APPEND);
+    brk_log_destroy(&m);
+    note(BRK_NOTE_FENCE, 2, true);
+    answer_marks(2, false); /* not all of it: it is asked again */
+    answer_marks(3, false);
+    n = hear_note(BRK_NOTE_FENCED);
+    EXPECT_EQ(n->attempt, 2);
+    EXPECT_EQ(n->seq, 4);
+    brk_note_destroy(&n);
+    stop();
+}
+
+TEST(relay_tells_when_all_of_a_run_is_here)
+{
+    start();
+    note(BRK_NOTE_FENCE, 1, false);
+    struct brk_note *n = hear_note(BRK_NOTE_FENCED);
+    brk_note_destroy(&n);
+    n = brk_note_new(BRK_NOTE_ENDED, &g.run, &g.thread);
+    n->attempt = 1;
+    n->seq = 3;
+    link_pipe_send(g.desk, n);
+    n = brk_note_new(BRK_NOTE_FORGET, &g.run, &g.thread);
+    link_pipe_send(g.desk, n); /* of a run whose thread is temporary */
+    events(1, 1, 3);
+    n = hear_note(BRK_NOTE_REACHED);
+    EXPECT_EQ(n->seq, 3);
     brk_note_destroy(&n);
     stop();
 }
