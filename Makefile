@@ -8,6 +8,8 @@
 #   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
 #   make differential [SEED=...] [N=...]
 #                            random graphs, against Python LangGraph
+#   make sim [SEED=...] [N=...] [TRACE=1]
+#                            the broker in a simulated world
 #   make property [SEED=...] [N=...]
 #                            what must hold for any graph, on random ones
 #   make fuzz-api [SEED=...] [MINUTES=...]
@@ -59,6 +61,7 @@ WORKER_O  := $(call objects,worker/*.c worker/nodes/*.c)
 CLI_O     := $(call objects,cli/*.c)
 CONF_O    := $(call objects,tests/conformance/*.c)
 PROP_O    := $(call objects,tests/property/*.c)
+SIM_O     := $(call objects,tests/sim/*.c)
 HARNESS_O := $(call objects,tests/harness/*.c)
 UNIT_O    := $(call objects,tests/unit/*.c)
 
@@ -73,6 +76,7 @@ WORKER  := $(call program,worker,$(WORKER_O),leat-worker)
 CLI     := $(call program,cli,$(CLI_O),leat)
 CONFORM := $(if $(CONF_O),$(BUILD)/graph-conformance)
 PROPERTY := $(if $(PROP_O),$(BUILD)/tests/property)
+SIM     := $(if $(SIM_O),$(BUILD)/tests/sim)
 UNIT    := $(if $(UNIT_O),$(BUILD)/tests/unit)
 TOOLS   := $(patsubst tests/tools/%.c,$(BUILD)/tests/%,$(wildcard tests/tools/*.c))
 GRAPHS  := $(patsubst examples/%.c,$(BUILD)/graphs/%.so,$(wildcard examples/*.c))
@@ -127,6 +131,12 @@ $(BUILD)/tests/property: $(PROP_O) $(call without_main,$(CONF_O) $(WORKER_O)) \
 		$(LIBGRAPH) $(LIBCOMMON)
 	$(call link,$(filter %.a,$^))
 
+# The broker's own code between models of all that is around it: the network
+# and the store's file are the simulation's.
+$(BUILD)/tests/sim: $(SIM_O) $(filter-out %/store.o,$(call \
+		without_main,$(BROKER_O))) $(LIBCOMMON)
+	$(call link,$(filter %.a,$^))
+
 # One binary of all parts: the executable itself must define what
 # gateway/handover.c puts in place of libc's recv().
 $(BUILD)/tests/unit: $(UNIT_O) $(HARNESS_O) $(call without_main,$(BROKER_O) \
@@ -169,10 +179,10 @@ unit: $(UNIT)
 check: all $(UNIT) $(PROPERTY) | deps-check
 	tests/run --build $(BUILD) --only unit,conformance,property $(ARGS)
 
-test: all $(UNIT) $(PROPERTY) | deps-test
+test: all $(UNIT) $(PROPERTY) $(SIM) | deps-test
 	tests/run --build $(BUILD) $(ARGS)
 
-test-long: all $(UNIT) $(PROPERTY) | deps-test
+test-long: all $(UNIT) $(PROPERTY) $(SIM) | deps-test
 	LEAT_TEST_LONG=1 tests/run --build $(BUILD) --long $(ARGS)
 	$(MAKE) asan
 	$(MAKE) tsan
@@ -199,6 +209,10 @@ fuzz-api: all | deps-test
 chaos: all | deps-test
 	build/venv/bin/python tests/chaos/run --build $(BUILD) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+.PHONY: sim
+sim: $(SIM) | deps-build
+	$(SIM) --seed $(or $(SEED),1) --n $(or $(N),1000) $(if $(TRACE),--trace)
 
 bench: all $(BENCH) | deps-bench
 	PATH="$(CURDIR)/build/bin:$$PATH" tests/bench/run --build $(BUILD) $(ARGS)

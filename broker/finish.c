@@ -248,8 +248,9 @@ void brk_finish_ask_torn(struct brk_core *core)
  */
 static void close_torn(struct brk_core *core, const struct store_run *row)
 {
+    const struct brk_past *past = brk_recent_get(&core->past, &row->run_id);
     if (idmap_get(&core->runs, &row->run_id) != NULL ||
-        brk_recent_get(&core->past, &row->run_id) != NULL) {
+        (past != NULL && !past->before)) {
         return;
     }
     struct buf body;
