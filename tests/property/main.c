@@ -22,6 +22,10 @@ static const struct property {
     bool threads; /* tasks run side by side */
 } properties[] = {
     {"kill", property_kill, false},
+    {"ids", property_ids, false},
+    {"finish", property_finish, false},
+    {"replay", property_replay, false},
+    {"sequence", property_sequence, false},
 };
 
 struct options {
@@ -48,6 +52,23 @@ static int64_t wall_us(void *arg)
 
 static const struct clock_source still = {.mono_ns = mono_ns,
                                           .wall_us = wall_us};
+
+static struct dice chance;
+
+static void draw(void *out, size_t size)
+{
+    uint8_t *p = out;
+    for (size_t i = 0; i < size; i++) {
+        p[i] = (uint8_t)dice_next(&chance);
+    }
+}
+
+void chance_fix(uint64_t seed)
+{
+    chance = (struct dice){seed};
+    id_random_set(draw);
+    id_order_reset();
+}
 
 /* ---- cases -------------------------------------------------------------- */
 
@@ -96,6 +117,7 @@ static void try_case(const struct options *o, leat_view c, struct totals *sum)
     for (size_t i = 0; i < COUNT_OF(properties); i++) {
         const struct property *p = &properties[i];
         if (o->only == NULL || strcmp(o->only, p->name) == 0) {
+            chance_fix(seed);
             t.dice = (struct dice){seed * 31 + (uint64_t)p->name[0]};
             *(hold(p, &t) ? &sum->passed : &sum->failed) += 1;
         }

@@ -54,6 +54,13 @@ leat_value *plot_run(struct trial *t, struct world *w, size_t n);
 /* Prints what differs; true when nothing does. Both are used up. */
 bool same(const struct trial *t, const char *what, tree *want, tree *got);
 
+/* The ids that are made from now on are those of the number. */
+void chance_fix(uint64_t seed);
+
 bool property_kill(struct trial *t);
+bool property_ids(struct trial *t);
+bool property_finish(struct trial *t);
+bool property_replay(struct trial *t);
+bool property_sequence(struct trial *t);
 
 #endif

@@ -246,6 +246,42 @@ static void print_note(size_t at, const struct note *n)
     printf("\n");
 }
 
+static void write_value(FILE *f, const leat_value *v)
+{
+    char *json = leat_to_json(leat_view_of(v));
+    fprintf(f, " %s", json);
+    leat_free_text(json);
+}
+
+static void write_note(FILE *f, const struct note *n)
+{
+    fprintf(f, "%d %s %s", (int)n->kind, n->id, n->ns);
+    if (n->kind == PUT) {
+        fprintf(f, " %s %s", n->cp.parent_id, n->ts);
+        write_value(f, n->cp.channel_values);
+        write_value(f, n->cp.channel_versions);
+        write_value(f, n->cp.versions_seen);
+        write_value(f, n->cp.metadata);
+        write_value(f, n->cp.view);
+    }
+    for (size_t i = 0; i < n->count; i++) {
+        const struct graph_write *w = &n->writes[i];
+        fprintf(f, " %s %d %s", w->task_id, w->index, w->channel);
+        write_value(f, w->value);
+    }
+    if (n->kind == VIEW) {
+        write_value(f, n->view);
+    }
+    fprintf(f, "\n");
+}
+
+void world_write(const struct world *w, FILE *f)
+{
+    for (size_t i = 0; i < w->journal->count; i++) {
+        write_note(f, &w->journal->at[i]);
+    }
+}
+
 void world_print(const struct world *w, size_t from)
 {
     for (size_t i = from; i < w->journal->count; i++) {

@@ -11,6 +11,7 @@
 #include "common/id.h"
 #include "tests/conformance/tree.h"
 #include "worker/graph/memory.h"
+#include <stdio.h>
 
 /* What a run is asked to do. The same for all its attempts. */
 struct ask {
@@ -44,6 +45,8 @@ void world_branch(struct world *w, const struct world *from, size_t n);
 void world_fini(struct world *w);
 /* How many writes there were. */
 size_t world_writes(const struct world *w);
+/* All of them, in full. */
+void world_write(const struct world *w, FILE *f);
 /* Prints those from the n-th on, one line each. */
 void world_print(const struct world *w, size_t from);
 

@@ -29,6 +29,25 @@ TEST(pool_one_runs_here)
     EXPECT_EQ(graph_pool_threads(), 0);
 }
 
+static size_t pick_last(size_t left)
+{
+    return left - 1;
+}
+
+TEST(pool_order_is_the_tests_own)
+{
+    struct order o = {.thread = pthread_self()};
+    graph_pool_alone(true);
+    graph_pool_pick(pick_last);
+    graph_pool_run(note, &o, 3);
+    graph_pool_pick(NULL);
+    graph_pool_alone(false);
+    EXPECT_EQ(o.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT_EQ(o.seen[i], 2 - i);
+    }
+}
+
 struct meeting {
     pthread_barrier_t all;
     atomic_int ran;

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define HELP_AFTER_NS INT64_C(1000000)        /* a millisecond */
@@ -53,6 +54,7 @@ static struct {
     int64_t watched_ns;      /* earliest time an idle thread wakes by itself */
     bool stopping;
     bool alone;              /* no threads */
+    size_t (*pick)(size_t left); /* then: which task is next; or NULL */
 } pool = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .left = PTHREAD_COND_INITIALIZER,
@@ -273,9 +275,32 @@ static void run_batch(struct batch *b)
     pthread_mutex_unlock(&pool.lock);
 }
 
+/* One after the other, in an order of the test's. */
+static void run_picked(void (*run)(void *arg, size_t i), void *arg,
+                       size_t count)
+{
+    size_t *left = base_zalloc(count * sizeof *left);
+    for (size_t i = 0; i < count; i++) {
+        left[i] = i;
+    }
+    while (count > 0) {
+        size_t at = pool.pick(count);
+        must(at < count);
+        size_t next = left[at];
+        count--;
+        memmove(left + at, left + at + 1, (count - at) * sizeof *left);
+        run(arg, next);
+    }
+    free(left);
+}
+
 void graph_pool_run(void (*run)(void *arg, size_t i), void *arg, size_t count)
 {
     must(run != NULL);
+    if (pool.pick != NULL) {
+        run_picked(run, arg, count);
+        return;
+    }
     if (count <= 1) {
         if (count == 1) {
             run(arg, 0);
@@ -308,6 +333,12 @@ void graph_pool_alone(bool alone)
     pthread_mutex_lock(&pool.lock);
     pool.alone = alone;
     pthread_mutex_unlock(&pool.lock);
+}
+
+void graph_pool_pick(size_t (*pick)(size_t left))
+{
+    must(pool.alone || pick == NULL);
+    pool.pick = pick;
 }
 
 unsigned graph_pool_threads(void)

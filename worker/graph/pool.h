@@ -22,6 +22,9 @@ void graph_pool_limit(unsigned threads);
 /* For tests: without threads the tasks of a step run one after the other, in
  * their order, whatever the machine does meanwhile. */
 void graph_pool_alone(bool alone);
+/* For tests, and without threads only: the next task of a step is the
+ * pick(left)-th of those that are left, from 0. NULL: the first. */
+void graph_pool_pick(size_t (*pick)(size_t left));
 /* Threads there are now. */
 unsigned graph_pool_threads(void);
 /* graph_pool_stop() is in engine.h. */
