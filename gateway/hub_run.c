@@ -163,7 +163,8 @@ void gw_hub_run_leave(struct gw_runs *rs, struct gw_stream *s)
 
 /* After worker and broker died together the next attempt numbers from what
  * the store had kept: what was shown beyond it counts no more. */
-static void on_attempt(struct gw_run *r, const struct wire_head *h)
+static void on_attempt(struct gw_runs *rs, struct gw_run *r,
+                       const struct wire_head *h)
 {
     bool newer = r->attempt != 0 && h->attempt > r->attempt;
     r->attempt = (uint16_t)max_int(r->attempt, h->attempt);
@@ -173,10 +174,16 @@ static void on_attempt(struct gw_run *r, const struct wire_head *h)
     uint64_t before = h->seq - 1;
     if (r->place != GW_RUN_LOST && before < r->shown) {
         r->shown = before;
+        if (r->place == GW_RUN_GAP) {
+            gw_hub_log_ask(rs, r); /* the answer under way begins behind it */
+        }
     }
     for (struct gw_group *g = r->groups; g != NULL; g = g->next) {
         if (!g->live && before < g->pos) {
             g->pos = before;
+            if (g->tag != 0) {
+                gw_hub_log_ask_group(rs, r, g);
+            }
         }
     }
 }
@@ -265,7 +272,7 @@ void gw_hub_run_on_events(struct gw_runs *rs, const struct wire_head *h,
     struct gw_batch b = {h, bytes, len};
     struct gw_group *g;
     if (h->type == WIRE_EVENTS) {
-        on_attempt(r, h);
+        on_attempt(rs, r, h);
         on_live(rs, r, &b);
     } else if (h->tag != 0 && h->tag == r->tag && r->place == GW_RUN_GAP) {
         if (h->seq > r->shown + 1) {
