@@ -399,6 +399,7 @@ static void await_rest(struct world *w, wrk_saver_t *s)
 
 TEST(saver_at_rest_gives_its_connections_to_others)
 {
+    store_kind_only_sqlite(); /* elsewhere it has none of its own */
     struct world w;
     start(&w);
     wrk_saver_destroy(&w.saver);
