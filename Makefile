@@ -5,7 +5,8 @@
 #
 #   make                     everything into build/
 #   make run [ARGS=...]      the local stack with the example graphs
-#   make test | check | test-long | bench | asan | tsan | fuzz | lint | fmt
+#   make test | check | test-long | bench | asan | tsan | valgrind | fuzz |
+#        lint | fmt
 #   make differential [SEED=...] [N=...]
 #                            random graphs, against Python LangGraph
 #   make sim [SEED=...] [N=...] [TRACE=1]
@@ -87,8 +88,10 @@ FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_
 all: $(BROKER) $(GATEWAY) $(WORKER) $(CLI) $(CONFORM) $(GRAPHS)
 
 # --- what has to be installed first: checked at each call, cheap if there ---
-.PHONY: deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz
-deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz: deps-%:
+.PHONY: deps-build deps-check deps-test deps-bench deps-lint deps-fmt \
+	deps-fuzz deps-valgrind
+deps-build deps-check deps-test deps-bench deps-lint deps-fmt deps-fuzz \
+deps-valgrind: deps-%:
 	@deploy/install-deps $*
 
 # --- compiling and linking ---------------------------------------------------
@@ -170,7 +173,7 @@ $(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(if $(GATEWAY_O),$(BUILD)/libgateway.a) 
 -include $(shell find $(BUILD)/obj $(BUILD)/graphs -name '*.d' 2>/dev/null)
 
 # --- running and testing -----------------------------------------------------
-.PHONY: run check unit test test-long bench asan tsan fuzz lint fmt install clean
+.PHONY: run check unit test test-long bench asan tsan valgrind fuzz lint fmt install clean
 run: all
 	exec $(BUILD)/leat dev --graphs $(BUILD)/graphs $(ARGS)
 
@@ -230,6 +233,9 @@ asan: | deps-test
 tsan: | deps-test
 	$(MAKE) BUILD=build/tsan SAN=thread CFLAGS="-O1 -g" all unit
 	TSAN_OPTIONS=$(TSAN) $(call SAN_RUN,build/tsan)
+
+valgrind: $(CONFORM) $(UNIT) | deps-valgrind
+	tests/run --build $(BUILD) --only unit,conformance --valgrind $(ARGS)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZ)

@@ -373,8 +373,11 @@ static void do_stream(struct step *s)
     s->host.emit = on_event;
     s->request.modes = modes_of(tree_get(s->spec, "modes"));
     /* Without the starts of tasks nobody could tell in which order they are
-     * meant to end. */
-    graph_pool_alone(tree_get(s->spec, "modes") != NULL);
+     * meant to end: then no thread helps, nor one that is there already. */
+    if (tree_get(s->spec, "modes") != NULL) {
+        graph_pool_stop();
+        graph_pool_alone(true);
+    }
     run(s);
     graph_pool_alone(false);
 }

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -131,6 +132,26 @@ def test_sigterm_hands_back_what_takes_too_long(parts):
     assert [list(e.data)[0] for e in rest if e.name == "updates"] == ["agent", "tool", "agent"]
     assert api.run(run)["status"] == "success"
     assert contents(api, run) == ANSWERED
+
+
+def test_graphs_that_nobody_answers_for_hold_up_nothing_else(parts):
+    """Half of the gateway's threads may wait for a worker that hangs."""
+    stack = parts(workers=1, gateway=["--http-threads=4"])
+    api = Api(stack.url)
+    (assistant,) = api.post("/assistants/search", {"graph_id": "agent"})
+    worker = stack.kind("worker")[0]
+    worker.signal(signal.SIGSTOP)
+    asked = [(got := [], threading.Thread(target=lambda got=got: got.append(api.request(
+        "GET", f"/assistants/{assistant['assistant_id']}/graph", seconds=90)))) for _ in range(4)]
+    for _, thread in asked:
+        thread.start()
+    until(lambda: sum(bool(got) for got, _ in asked) == 2, "two of them being refused")
+    assert {got[0].status for got, _ in asked if got} == {503}
+    assert api.get("/ok") and api.thread()
+    worker.signal(signal.SIGCONT)
+    for _, thread in asked:
+        thread.join(60)
+    assert sorted(got[0].status for got, _ in asked) == [200, 200, 503, 503]
 
 
 @pytest.mark.smoke
