@@ -231,20 +231,45 @@ static bool is_small(leat_view v, size_t n, leat_value *const items[])
     return len < PACK_BELOW;
 }
 
+/* The list's items as they lie, and the new ones behind them. */
 static leat_value *append_packed(leat_view list, size_t n,
                                  leat_value *const items[])
 {
-    leat_writer *w = leat_writer_new();
-    leat_write_list(w);
-    for (leat_iter it = leat_iter_of(list); leat_next(&it);) {
-        leat_write_view(w, it.item);
+    const unsigned char *at = value_node_at(list);
+    struct value_extent old = {0, 0};
+    struct value_item had = {.type = LEAT_LIST};
+    if (at != NULL) {
+        old = value_node_extent(list);
+        had = value_bytes_item(at);
+        old.len -= (size_t)(had.body - at);
+    }
+    struct value_extent all = {old.len, old.depth > 0 ? old.depth : 1};
+    for (size_t i = 0; i < n; i++) {
+        struct value_extent one = {1, 0}; /* null */
+        if (items[i] != NULL) {
+            one = value_node_extent(leat_view_of(items[i]));
+        }
+        all.len += one.len;
+        all.depth = all.depth > one.depth ? all.depth : one.depth + 1;
+    }
+    unsigned char *to;
+    size_t count = had.count + n;
+    leat_value *v = value_node_inline(
+        value_bytes_container_head(count) + all.len, all.depth, &to);
+    to = value_bytes_put_list(to, (uint32_t)count);
+    if (old.len > 0) {
+        memcpy(to, had.body, old.len);
+        to += old.len;
     }
     for (size_t i = 0; i < n; i++) {
-        leat_write_view(w, leat_view_of(items[i]));
+        if (items[i] == NULL) {
+            *to++ = 0xc0;
+            continue;
+        }
+        to = value_node_pack(leat_view_of(items[i]), to);
         leat_drop(items[i]);
     }
-    leat_write_end(w);
-    return leat_writer_finish(&w);
+    return v;
 }
 
 /* The list as one of references, one of them. */
@@ -267,7 +292,8 @@ leat_value *leat_append(leat_view list, size_t n, leat_value *const items[])
     if (leat_type_of(list) != LEAT_LIST) {
         list = (leat_view){NULL, NULL};
     }
-    if (is_small(list, n, items)) {
+    bool composed = value_node_at(list) == NULL && leat_count(list) > 0;
+    if (!composed && is_small(list, n, items)) {
         return append_packed(list, n, items);
     }
     if (leat_count(list) == 0) {

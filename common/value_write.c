@@ -218,6 +218,23 @@ void leat_write_end(leat_writer *w)
     must(to == w->data + in.start + head);
 }
 
+static void put_text(leat_writer *w, const char *text, size_t len)
+{
+    must(len <= UINT32_MAX);
+    unsigned char *to = reserve(w, value_bytes_str_head(len) + len);
+    to = value_bytes_put_str(to, (uint32_t)len);
+    if (len > 0) {
+        memcpy(to, text, len);
+    }
+    w->len += value_bytes_str_head(len) + len;
+}
+
+static void put_byte(leat_writer *w, unsigned char byte)
+{
+    *reserve(w, 1) = byte;
+    w->len++;
+}
+
 void leat_write_key(leat_writer *w, const char *key)
 {
     must(key != NULL);
@@ -231,9 +248,7 @@ void leat_write_key_n(leat_writer *w, const char *key, size_t len)
     struct open_container *in = &w->stack[w->open];
     must(in->object && in->count % 2 == 0 && in->count < UINT32_MAX - 1);
     in->count++;
-    must(len <= UINT32_MAX);
-    msgpack_pack_str(&w->packer, len);
-    msgpack_pack_str_body(&w->packer, key, len);
+    put_text(w, key, len);
 }
 
 /* ---- values -------------------------------------------------------------- */
@@ -241,17 +256,13 @@ void leat_write_key_n(leat_writer *w, const char *key, size_t len)
 void leat_write_null(leat_writer *w)
 {
     begin_value(w);
-    msgpack_pack_nil(&w->packer);
+    put_byte(w, 0xc0);
 }
 
 void leat_write_bool(leat_writer *w, bool b)
 {
     begin_value(w);
-    if (b) {
-        msgpack_pack_true(&w->packer);
-    } else {
-        msgpack_pack_false(&w->packer);
-    }
+    put_byte(w, b ? 0xc3 : 0xc2);
 }
 
 void leat_write_int(leat_writer *w, int64_t n)
@@ -284,9 +295,8 @@ void leat_write_string(leat_writer *w, const char *text)
 void leat_write_string_n(leat_writer *w, const char *text, size_t len)
 {
     begin_value(w);
-    must((text != NULL || len == 0) && len <= UINT32_MAX);
-    msgpack_pack_str(&w->packer, len);
-    msgpack_pack_str_body(&w->packer, text, len);
+    must(text != NULL || len == 0);
+    put_text(w, text, len);
 }
 
 void leat_write_bytes(leat_writer *w, const void *bytes, size_t len)
@@ -308,7 +318,12 @@ void leat_write_view(leat_writer *w, leat_view v)
     must(w->open + extent.depth <= VALUE_DEPTH_HARD);
     w->deepest = (unsigned)max_size(w->deepest, w->open + extent.depth);
     unsigned char *to = reserve(w, extent.len);
-    must(value_node_pack(v, to) == to + extent.len);
+    const unsigned char *at = value_node_at(v);
+    if (at != NULL) {
+        memcpy(to, at, extent.len);
+    } else {
+        must(value_node_pack(v, to) == to + extent.len);
+    }
     w->len += extent.len;
 }
 

@@ -29,6 +29,7 @@ struct gw_app {
     struct gw_auth *auth;
     atomic_bool draining;
     atomic_int kept_threads; /* HTTP threads that serve a stream themselves */
+    atomic_int asking;       /* those that wait for what a graph says */
     int64_t started_us;
 };
 

@@ -17,7 +17,8 @@ struct gw_graph_call {
 };
 /*
  * Asks and waits. Takes the reference of args. ERR_UNAVAILABLE when no worker
- * serves the graph now, else what the worker said. *result: one reference.
+ * serves the graph now, or half of all threads wait so already; else what the
+ * worker said. *result: one reference.
  */
 MUST_USE bool gw_graph_call(struct gw_req *r, const struct gw_graph_call *c,
                             leat_value *args, leat_value **result,

@@ -16,10 +16,11 @@
 
 #define WRK_POOL_MAGIC LEAT_MAGIC(0x90010001)
 #define LOOK_MS 20       /* while pairs are out */
+#define LOOK_IDLE_MS 1000 /* while none is */
 #define IDLE_MS 20       /* not asked for so long: it rests */
 #define OUT_MANY 64      /* more than this wait for one to come back... */
 #define WAIT_MS 2000     /* ... so long: answers may be far away */
-#define TRIM_AT 16       /* so many closed at a time: give their memory back */
+#define TRIM_AT 16       /* so many are closed: give their memory back */
 #define SPARE_MS 5000    /* an unused pair is closed */
 
 struct spare {
@@ -176,7 +177,7 @@ static bool pause_between(wrk_pool_t *p)
 {
     (void)pthread_mutex_lock(&p->lock);
     if (!p->ending && p->out == 0) {
-        wait_ms(p, &p->work, SPARE_MS);
+        wait_ms(p, &p->work, LOOK_IDLE_MS);
     }
     int64_t end_ms = clock_mono_ms() + LOOK_MS;
     while (!p->ending && p->out > 0 && clock_mono_ms() < end_ms) {
@@ -190,16 +191,18 @@ static bool pause_between(wrk_pool_t *p)
 static void *look(void *arg)
 {
     wrk_pool_t *p = arg;
+    size_t closed = 0; /* whose memory the allocator still has */
     while (pause_between(p)) {
         struct wrk_pair pair;
-        size_t closed = 0;
+        size_t before = closed;
         for (size_t i = 0; look_at(p, i); i++) {
         }
         for (; take_stale(p, &pair); closed++) {
             close_pair(&pair);
         }
-        if (closed >= TRIM_AT) {
+        if (closed >= TRIM_AT && closed == before) {
             (void)malloc_trim(0);
+            closed = 0;
         }
     }
     return NULL;

@@ -30,11 +30,30 @@
     " view_before = NULL"                                                      \
     " WHERE thread_id = $1 AND view_run = $2 AND run_id <> $2"
 
+/* What other runs made behind it goes on from what was before it: of each
+ * child the first one up its line that stays. */
+#define MEND_PARENTS                                                           \
+    "WITH RECURSIVE up (ns, child, at) AS"                                     \
+    " (SELECT c.ns, c.checkpoint_id, c.parent_id FROM checkpoints c"           \
+    " JOIN checkpoints p ON p.thread_id = c.thread_id AND p.ns = c.ns"         \
+    " AND p.checkpoint_id = c.parent_id"                                       \
+    " WHERE c.thread_id = $1 AND c.run_id <> $2 AND p.run_id = $2"             \
+    " UNION ALL SELECT u.ns, u.child, p.parent_id FROM up u"                   \
+    " JOIN checkpoints p ON p.thread_id = $1 AND p.ns = u.ns"                  \
+    " AND p.checkpoint_id = u.at AND p.run_id = $2)"                           \
+    " UPDATE checkpoints SET parent_id = (SELECT u.at FROM up u"               \
+    " WHERE u.ns = checkpoints.ns AND u.child = checkpoints.checkpoint_id"     \
+    " AND NOT EXISTS (SELECT 1 FROM checkpoints p WHERE p.thread_id = $1"      \
+    " AND p.ns = u.ns AND p.checkpoint_id = u.at AND p.run_id = $2) LIMIT 1)"  \
+    " WHERE thread_id = $1 AND EXISTS (SELECT 1 FROM up u"                     \
+    " WHERE u.ns = checkpoints.ns AND u.child = checkpoints.checkpoint_id)"
+
 bool store_checkpoints_drop_run(store_t *s, const struct id *thread_id,
                                 const struct id *run_id, struct err *err)
 {
     must(!id_is_nil(run_id));
-    return store_query_run(s, err, RESTORE_VIEWS, "dd", thread_id, run_id) &&
+    return store_query_run(s, err, MEND_PARENTS, "dd", thread_id, run_id) &&
+           store_query_run(s, err, RESTORE_VIEWS, "dd", thread_id, run_id) &&
            store_query_run(s, err, DROP_WRITES, "dd", thread_id, run_id) &&
            store_query_run(s, err, DROP_BLOBS, "dd", thread_id, run_id) &&
            store_query_run(s, err,

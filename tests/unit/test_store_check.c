@@ -112,3 +112,43 @@ BOTH(store_check_finds_each_fault)
     spoil(r, "DELETE FROM threads");
     expect_faults(r, 2, "a checkpoint is of a thread");
 }
+
+static void expect_parent(struct rig *r, const struct id *thread,
+                          const char *id, const char *parent)
+{
+    struct store_checkpoint c;
+    bool found = false;
+    const struct store_checkpoint_key key = {.thread_id = *thread, .id = id};
+    OK(r, store_checkpoints_load(r->s, &key, &c, &found, &r->err));
+    EXPECT(found);
+    EXPECT_STR(c.parent_id, parent);
+    store_checkpoint_fini(&c);
+}
+
+/* A run between others goes with its checkpoints; the line stays whole. */
+TEST(store_check_holds_when_a_run_is_deleted)
+{
+    struct rig r;
+    rig_init(&r, false);
+    struct id thread = rig_thread(&r, 1);
+    struct id runs[3];
+    static const char *const made[3][3] = {
+        {"c1", "c2", NULL}, {"c3", "c4", "c5"}, {"c6", "c7", NULL}};
+    const char *last = "";
+    for (unsigned n = 0; n < 3; n++) {
+        runs[n] = rig_running(&r, n + 1, &thread);
+        for (size_t i = 0; i < 3 && made[n][i] != NULL; i++) {
+            put_checkpoint(&r, &thread, made[n][i], last);
+            last = made[n][i];
+        }
+        rig_finish(&r, &runs[n], "idle");
+    }
+    OK(&r, store_runs_delete(r.owner, &runs[1], &r.err));
+    expect_parent(&r, &thread, "c6", "c2");
+    expect_parent(&r, &thread, "c7", "c6");
+    expect_faults(&r, 0, NULL);
+    OK(&r, store_runs_delete(r.owner, &runs[0], &r.err));
+    expect_parent(&r, &thread, "c6", "");
+    expect_faults(&r, 0, NULL);
+    rig_fini(&r);
+}
