@@ -680,6 +680,44 @@ TEST(step_cache_hit_runs_nothing)
     rig_fini(&r);
 }
 
+static leat_value *route_twice(leat_context *ctx, leat_view state)
+{
+    (void)ctx;
+    (void)state;
+    return leat_pack("[V,V]", leat_send("n", leat_new_int(1)),
+                     leat_send("n", leat_new_int(1)));
+}
+
+static void build_twice_alike(leat_graph *g, leat_view config)
+{
+    static const struct leat_node spec = {
+        .run = node_counted,
+        .cache_ttl_s = -1,
+    };
+    static const char *const targets[] = {"n", NULL};
+    (void)config;
+    leat_add_channel(g, "x", LEAT_LAST_VALUE);
+    leat_add_channel(g, "y", LEAT_APPEND);
+    leat_add_node_with(g, "n", &spec);
+    leat_add_branch(g, LEAT_START, route_twice, targets);
+}
+
+/* Of two that ask for the same the last one gets it, the other runs. */
+TEST(step_cache_hit_is_one_tasks)
+{
+    struct rig r;
+    cached_runs = 0;
+    graph_cache_clear();
+    rig_init(&r, build_twice_alike, GRAPH_MODE_TASKS);
+    r.host.saver = NULL;
+    rig_run(&r, "{\"x\":1}");
+    EXPECT_EQ(cached_runs, 2);
+    rig_run(&r, "{\"x\":1}");
+    EXPECT_EQ(cached_runs, 3);
+    graph_cache_clear();
+    rig_fini(&r);
+}
+
 /* By whether x is even; below zero there is no key. */
 static leat_value *evenness(leat_view input)
 {

@@ -28,9 +28,11 @@ struct entry {
 static struct entry table[SETS][WAYS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* False: this input is not cached. */
-static bool hash_input(const struct task *t, char out[ID_HEX_SIZE])
+bool graph_cache_key(const struct task *t, char out[ID_HEX_SIZE])
 {
+    if (t->node->cache_ttl_s == 0) {
+        return false;
+    }
     leat_cache_key_fn key = t->node->cache_key;
     leat_value *by = key != NULL ? key(leat_view_of(t->input))
                                  : leat_hold(t->input);
@@ -67,14 +69,11 @@ static struct entry *find(const struct graph *g, const struct task *t,
     return NULL;
 }
 
-bool graph_cache_get(const struct graph *g, struct task *t)
+bool graph_cache_get(const struct graph *g, struct task *t,
+                     const char key[ID_HEX_SIZE])
 {
-    char input[ID_HEX_SIZE];
-    if (t->node->cache_ttl_s == 0 || !hash_input(t, input)) {
-        return false;
-    }
     pthread_mutex_lock(&lock);
-    const struct entry *e = find(g, t, input);
+    const struct entry *e = find(g, t, key);
     bool hit = e != NULL && e->until_ms > clock_mono_ms();
     if (hit) {
         graph_writes_append(&t->writes, &e->writes);
@@ -109,7 +108,7 @@ void graph_cache_put(const struct graph *g, const struct task *t)
     int ttl_s = t->node->cache_ttl_s;
     char input[ID_HEX_SIZE];
     if (ttl_s == 0 || weight(&t->writes) > ENTRY_BYTES_MAX ||
-        !hash_input(t, input)) {
+        !graph_cache_key(t, input)) {
         return;
     }
     pthread_mutex_lock(&lock);

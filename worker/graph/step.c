@@ -78,15 +78,50 @@ static enum loop_phase phase_plan(struct loop *l)
 
 /* ---- before ------------------------------------------------------------- */
 
+struct cache_key {
+    char hex[ID_HEX_SIZE]; /* "": this task is not looked up */
+};
+
+/* The last task that is looked up as this one is; NULL when an earlier one is
+ * too, which has seen to it. */
+static struct task *last_alike(struct loop *l, const struct cache_key *keys,
+                               size_t i)
+{
+    struct task *last = &l->tasks.at[i];
+    for (size_t j = 0; j < l->tasks.count; j++) {
+        struct task *t = &l->tasks.at[j];
+        bool alike = t->node == l->tasks.at[i].node &&
+                     strcmp(keys[j].hex, keys[i].hex) == 0;
+        if (alike && j < i) {
+            return NULL;
+        }
+        last = alike ? t : last;
+    }
+    return last;
+}
+
+/* Of tasks with the same input only the last one gets what is kept, as in
+ * LangGraph; the others run. */
 static void attach_cached(struct loop *l)
 {
+    bool any = false;
+    struct cache_key *keys = base_zalloc((l->tasks.count + 1) * sizeof *keys);
     for (size_t i = 0; i < l->tasks.count; i++) {
-        struct task *t = &l->tasks.at[i];
-        if (t->writes.count == 0 && graph_cache_get(l->graph, t)) {
+        const struct task *t = &l->tasks.at[i];
+        if (t->writes.count > 0 || !graph_cache_key(t, keys[i].hex)) {
+            keys[i].hex[0] = '\0';
+        }
+        any = any || keys[i].hex[0] != '\0';
+    }
+    for (size_t i = 0; any && i < l->tasks.count; i++) {
+        struct task *t =
+            keys[i].hex[0] != '\0' ? last_alike(l, keys, i) : NULL;
+        if (t != NULL && graph_cache_get(l->graph, t, keys[i].hex)) {
             t->cached = true;
             graph_stream_updates(l, t, true);
         }
     }
+    free(keys);
 }
 
 static enum loop_phase phase_before(struct loop *l)
