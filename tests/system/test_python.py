@@ -123,6 +123,17 @@ def test_factory_reads_its_config(client):
     assert client.runs.wait(None, "made", input={})["log"] == ["only of basic"]
 
 
+def test_factory_is_told_why_it_is_called(client):
+    said = client.runs.wait(None, "for_access", input={}, context={"a": 1})["log"]
+    assert said == ["threads.create_run", {"a": 1}]
+
+
+def test_a_node_that_ends_the_process_fails_its_run_alone(client):
+    last = list(client.runs.stream(None, "leaving", input={}))[-1]
+    assert last.event == "error" and last.data["error"] == "SystemExit"
+    assert client.runs.wait(None, "trivial", input={"x": 1})
+
+
 def test_items(client):
     for word in ("hello", "abc"):
         found = client.runs.wait(None, "memory", input={"word": word})["found"]

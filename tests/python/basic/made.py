@@ -6,6 +6,7 @@ import os
 from typing import Annotated, TypedDict
 
 from langgraph.graph import END, START, StateGraph
+from langgraph_sdk.runtime import ServerRuntime
 
 
 class State(TypedDict, total=False):
@@ -21,3 +22,21 @@ async def make(config):
     for a, b in zip([START, *names], [*names, END]):
         builder.add_edge(a, b)
     yield builder
+
+
+@contextlib.asynccontextmanager
+async def for_access(runtime: ServerRuntime):
+    """Why it is wanted, and by whom, is what the runtime says."""
+    run = runtime.execution_runtime
+    said = [runtime.access_context, run.context if run else None]
+    builder = StateGraph(State)
+    builder.add_node("say", lambda state: {"log": said})
+    builder.add_edge(START, "say")
+    yield builder.compile()
+
+
+def leave(state):
+    raise SystemExit(3)
+
+
+leaving = StateGraph(State).add_node("leave", leave).add_edge(START, "leave").compile()

@@ -2,12 +2,14 @@
 """What gateways ask of a graph beside runs (docs/protocol.md, section 7)."""
 
 import contextlib
+import typing
 from typing import Any
 
+import typing_extensions
 from langgraph.types import Command, StateUpdate
-from pydantic import create_model
+from pydantic import TypeAdapter, create_model
 
-from . import load, log, saver, view
+from . import factory, load, log, saver, view
 from .run import command_of
 
 
@@ -32,17 +34,44 @@ def state_schema(graph):
     return create_model(graph.get_name("State"), **fields).model_json_schema()
 
 
+def bare(hint):
+    """A field's type without whether it must be there."""
+    required = (typing.Required, typing.NotRequired, typing_extensions.Required,
+                typing_extensions.NotRequired) if hasattr(typing, "Required") else (
+                typing_extensions.Required, typing_extensions.NotRequired)
+    return hint.__args__[0] if typing.get_origin(hint) in required else hint
+
+
+def typed_dict_schema(kind):
+    """Of a `typing.TypedDict`, which pydantic reads from Python 3.12 on."""
+    if not typing_extensions.is_typeddict(kind):
+        return None
+    fields = {}
+    for key, hint in typing_extensions.get_type_hints(kind, include_extras=True).items():
+        hint = bare(hint)
+        try:
+            TypeAdapter(hint).json_schema()
+        except Exception:  # a type that JSON Schema has no word for
+            hint = Any
+        there = key in kind.__required_keys__
+        fields[key] = hint if there else typing_extensions.NotRequired[hint]
+    return TypeAdapter(typing_extensions.TypedDict(kind.__name__, fields)).json_schema()
+
+
 def schemas_of(graph):
-    ways = {"input_schema": graph.get_input_jsonschema,
-            "output_schema": graph.get_output_jsonschema,
-            "state_schema": lambda: state_schema(graph),
-            "config_schema": graph.get_config_jsonschema,
-            "context_schema": graph.get_context_jsonschema}
+    builder = getattr(graph, "builder", None)
+    ways = {"input_schema": (graph.get_input_jsonschema, getattr(builder, "input_schema", None)),
+            "output_schema": (graph.get_output_jsonschema, getattr(builder, "output_schema", None)),
+            "state_schema": (lambda: state_schema(graph), None),
+            "config_schema": (graph.get_config_jsonschema, None),
+            "context_schema": (graph.get_context_jsonschema, graph.context_schema)}
     out = {}
-    for name, way in ways.items():
+    for name, (way, kind) in ways.items():
         out[name] = None
-        with contextlib.suppress(Exception):
-            out[name] = way()
+        for attempt in (way, lambda kind=kind: typed_dict_schema(kind)):
+            with contextlib.suppress(Exception):
+                out[name] = attempt()
+                break
     return out
 
 
@@ -148,7 +177,8 @@ async def answer(host, thread_id, body):
         if way is None:
             raise Bad("unsupported", "This worker does not know the op.")
         config = {**ask.config, "configurable": ask.config.get("configurable") or {}}
-        async with host.registry.open(ask.graph_id, config) as ask.graph:
+        access = factory.UPDATE if ask.op == "update_state" else factory.READ
+        async with host.registry.open(ask.graph_id, factory.Wish(config, access)) as ask.graph:
             return {"result": await way(ask)}
     except (Bad, saver.Refused) as e:
         code, text = e.code, str(e)

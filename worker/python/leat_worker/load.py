@@ -11,12 +11,14 @@ import inspect
 import json
 import os
 import pathlib
+import re
 import sys
+import traceback
 
 from langgraph.pregel import Pregel
 from langgraph.pregel.protocol import PregelProtocol
 
-from . import log
+from . import factory, log
 
 # Sections that say how to build an image or that are served.
 SERVED = {"graphs", "dependencies", "env", "$schema", "python_version", "node_version",
@@ -33,18 +35,29 @@ class GraphLoadError(Exception):
     """This graph cannot be had; the text says why."""
 
 
-def dotenv(path):
-    """NAME=value lines; quotes are taken off, `export` and comments ignored."""
-    for line in path.read_text().splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if not equals or name.startswith("#"):
-            continue
-        value = value.strip()
-        if value[:1] in ("'", '"') and value.endswith(value[:1]) and len(value) > 1:
-            value = value[1:-1]
-        else:
-            value = value.split(" #")[0].rstrip()
-        yield name.strip(), value
+ENV_LINE = re.compile(r"""
+    ^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*
+    (?: (?: '([^']*)' | "((?:[^"\\]|\\.)*)" ) [ \t]*(?:\#[^\n]*)?
+      | ([^\n]*?) (?:[ \t]+\#[^\n]*)? [ \t]* )$""", re.MULTILINE | re.VERBOSE | re.DOTALL)
+ENV_NAME = re.compile(r"\$\{([^}:]+)(?::-([^}]*))?\}")
+ENV_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def dotenv(text, given):
+    """The NAME=value lines of an env file: quotes are taken off, in double ones
+    escapes have their meaning, but in single ones ${NAME} and ${NAME:-other}
+    are looked up here and in `given`; `export` and comments are ignored."""
+    out = {}
+
+    def named(found):
+        name, other = found.groups()
+        return out.get(name) or given.get(name) or other or ""
+
+    for name, single, double, bare in ENV_LINE.findall(text.replace("\r\n", "\n")):
+        if double:
+            double = re.sub(r"\\(.)", lambda m: ENV_ESCAPES.get(m[1], m[1]), double, flags=re.DOTALL)
+        out[name] = single or ENV_NAME.sub(named, double or bare)
+    return out
 
 
 class Project:
@@ -66,7 +79,7 @@ class Project:
         if isinstance(env, str):
             file = self.folder / env
             if file.is_file():
-                os.environ.update(dotenv(file))
+                os.environ.update(dotenv(file.read_text(), os.environ))
             else:
                 log.warn("project.env", file=file, why="there is no such file")
         elif isinstance(env, dict):
@@ -173,20 +186,16 @@ def compiled(obj, id):
     raise GraphLoadError(f"{id} is a {type(obj).__name__}: not a graph, nor does it make one")
 
 
-def arguments(factory, config, runtime):
-    """What a factory wants to be called with."""
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return [config]
-    wanted = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-              and p.default is p.empty]
-    optional = [p for p in parameters if p.default is not p.empty and p.name == "config"]
-    return [runtime if is_runtime(p) else config for p in (wanted or optional)]
-
-
-def is_runtime(parameter):
-    return parameter.name == "runtime" or "Runtime" in str(parameter.annotation)
+def why_failed(error):
+    """The error and the line that raised it."""
+    if isinstance(error, GraphLoadError):
+        return str(error)
+    said = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [f for f in frames if not f.filename.startswith("<") and f.filename != __file__]
+    if isinstance(error, SyntaxError) or not inside:
+        return said
+    return f"{said} ({inside[-1].filename}, line {inside[-1].lineno})"
 
 
 class Entry:
@@ -201,17 +210,18 @@ class Entry:
                 self.graph = compiled(found, id)
             else:
                 self.factory = found
-        except Exception as e:
-            what = str(e) if isinstance(e, GraphLoadError) else f"{type(e).__name__}: {e}"
+        except (Exception, SystemExit) as e:  # a module may want to end the process
+            what = why_failed(e)
             self.error = f"graph {id!r} ({spec}) cannot be loaded: {what}"
             log.error("graph.failed", graph=id, spec=spec, error=what)
 
 
 class Registry:
-    """`equip(graph)` gives a graph its checkpointer and its store."""
+    """`equip(graph)` gives a graph its checkpointer and its store; factories
+    that ask for the latter get `store`."""
 
-    def __init__(self, project, equip):
-        self._equip = equip
+    def __init__(self, project, equip, store=None):
+        self._equip, self._store = equip, store
         self.entries = {}
         for id, spec in project.specs():
             if isinstance(spec, str) and spec.rpartition(":")[0].endswith(SCRIPTS):
@@ -233,14 +243,16 @@ class Registry:
         return entry.graph
 
     @contextlib.asynccontextmanager
-    async def open(self, id, config, runtime=None):
+    async def open(self, id, wish):
         """The graph of this id, for as long as it is used."""
         if (graph := self.graph(id)) is not None:
             yield graph
             return
         entry = self.entries[id]
         async with contextlib.AsyncExitStack() as stack:
-            made = entry.factory(*arguments(entry.factory, config, runtime))
+            wish.store = self._store
+            places, names = factory.arguments(entry.factory, wish)
+            made = entry.factory(*places, **names)
             if inspect.isawaitable(made):
                 made = await made
             if not is_graph(made):

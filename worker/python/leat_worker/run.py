@@ -10,7 +10,7 @@ import langgraph.version
 from langgraph.pregel.remote import RemoteGraph
 from langgraph.types import Command, Send
 
-from . import emit, log, plain, saver, view, wire
+from . import emit, factory, log, plain, saver, view, wire
 from .memory import MemorySaver
 
 INTERRUPT, NO_WRITES = "__interrupt__", ("__interrupt__", "__error__", "__error_source_node__")
@@ -43,6 +43,8 @@ def config_of(job, limit):
     configurable = {k: v for k, v in (given.get("configurable") or {}).items()
                     if not (k in ("checkpoint_id", "checkpoint_ns") and not v)}
     configurable |= {"thread_id": job.thread_id, "run_id": job.run_id}
+    if isinstance(user := configurable.get("langgraph_auth_user"), dict):
+        configurable["langgraph_auth_user"] = factory.User(user)
     metadata = {**(given.get("metadata") or {}), **job.metadata,
                 "graph_id": job.graph_id, "assistant_id": job.assistant_id,
                 "run_id": job.run_id, "thread_id": job.thread_id, "run_attempt": job.attempt,
@@ -110,7 +112,7 @@ class Run:
                         raise asyncio.CancelledError
                     registry, id = self.host.registry, self.job.graph_id
                     self.graph = registry.graph(id) or await stack.enter_async_context(
-                        registry.open(id, self.config))
+                        registry.open(id, self.wish()))
                     await self.stream()
                 finally:
                     self.job.streaming = False
@@ -121,12 +123,15 @@ class Run:
                     error = asyncio.CancelledError("the run was cancelled from inside")
             except saver.Fenced:
                 raise Stopped("fenced") from None
-            except Exception as e:
+            except (Exception, SystemExit, KeyboardInterrupt) as e:
                 error = e
             if cancelled in ("yield", "fenced"):
                 raise Stopped(cancelled)
             done = await self.finish(error, cancelled)
         return done
+
+    def wish(self):
+        return factory.Wish(self.config, factory.RUN, self.job.kwargs.get("context"))
 
     async def settle(self):
         """A stopped run has no thread at work any more, and all that was

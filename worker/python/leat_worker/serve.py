@@ -225,7 +225,7 @@ class Host:
         view.installed(self.saver, client.cast)
         project = load.Project(given["config"])
         project.enter()
-        self.registry = load.Registry(project, self.equip)
+        self.registry = load.Registry(project, self.equip, self.items)
         client.handle = self.on_message
 
     def equip(self, graph):
@@ -348,8 +348,17 @@ def main():
     fd, given = int(sys.argv[1]), json.loads(sys.argv[2])
     log.setup(given["log_level"], "graphs-python")
     own_process()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    served = loop.create_task(serve(fd, given))
+    served.add_done_callback(lambda _: loop.stop())
+    while not served.done():
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            pass  # a node's, which its own run tells: the others go on
     try:
-        asyncio.run(serve(fd, given))
+        served.result()
     except load.Unusable as e:
         log.error("project.unusable", error=e)
         return 1

@@ -5,6 +5,8 @@ inside LangGraph's loop, which is the only one to know them for every graph,
 those that a node calls too. Where this version of the library has no such loop
 the state is shown without tasks."""
 
+import contextlib
+
 import ormsgpack
 from langgraph.pregel import main as pregel_main
 
@@ -70,16 +72,19 @@ class Telling:
     def leat_plan(self):
         """The step that would come next, for a loop that does not go on."""
         try:
-            tasks = prepare_next_tasks(
-                self.checkpoint, self.checkpoint_pending_writes, self.nodes, self.channels,
-                self.managed, self.config, self.step, self.stop, for_execution=True,
-                manager=None, store=self.store, checkpointer=self.checkpointer,
-                trigger_to_nodes=self.trigger_to_nodes, updated_channels=self.updated_channels)
-        except Exception as e:  # a broken state is the run's own error, told by it
+            self.tasks = self.leat_prepared(for_execution=True)
+            self.leat_note(self.tasks)
+        except Exception as e:  # what a node would refuse: told by the run; it is shown
             log.debug("view.failed", error=e)
-            return
-        self.tasks = tasks
-        self.leat_note(tasks)
+            with contextlib.suppress(Exception):
+                self.leat_note(self.leat_prepared(for_execution=False))
+
+    def leat_prepared(self, for_execution):
+        return prepare_next_tasks(
+            self.checkpoint, self.checkpoint_pending_writes, self.nodes, self.channels,
+            self.managed, self.config, self.step, self.stop, for_execution=for_execution,
+            manager=None, store=self.store, checkpointer=self.checkpointer,
+            trigger_to_nodes=self.trigger_to_nodes, updated_channels=self.updated_channels)
 
     def leat_note(self, tasks):
         bound = current.get()
@@ -114,7 +119,7 @@ class Telling:
         listed = []
         for task in in_order:
             entry = {"id": task.id, "name": task.name, "path": list(task.path)[:3]}
-            if runs_graph(task):
+            if runs_graph(task, self.nodes):
                 entry["ns"] = f"{ns}|{task.name}:{task.id}" if ns else f"{task.name}:{task.id}"
             listed.append(entry)
         view = {"keys": [keys] if isinstance(keys, str) else list(keys),
@@ -136,10 +141,13 @@ class Telling:
                 and not isinstance(channel, UntrackedValue) and channel.is_available())
 
 
-def runs_graph(task):
-    if task.subgraphs:
+def runs_graph(task, nodes):
+    """`task` may be one that was planned only to be shown."""
+    node = nodes.get(task.name)
+    if getattr(task, "subgraphs", None):
         return True
-    return find_subgraph_pregel(task.proc) is not None
+    proc = getattr(task, "proc", None) or (node and node.bound)
+    return proc is not None and find_subgraph_pregel(proc) is not None
 
 
 def keys_of(graph):
