@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLAIM_TRIES 4
+
 static const char *owner_of(const struct store_key *k)
 {
     return k->owner == NULL ? "" : k->owner;
@@ -38,35 +40,48 @@ static bool look_up(store_t *s, const struct store_key_claim *c,
     return store_query_close(&q);
 }
 
+/* *done: the key is ours. Where several processes write, another may have come
+ * in between: then its claim stands. */
 static bool write_claim(store_t *s, const struct store_key_claim *c,
-                        struct err *err)
+                        bool *done, struct err *err)
 {
-    return store_query_run(
+    bool ok = store_query_run(
         s, err,
         "INSERT INTO idempotency (owner, key, run_id, accepted, created_at,"
         " digest) VALUES ($1, $2, $3, 0, $4, $5)"
         " ON CONFLICT (owner, key) DO UPDATE SET run_id = $3, accepted = 0,"
-        " created_at = $4, digest = $5",
-        "ssdis", owner_of(&c->key), c->key.key, &c->run_id, c->now_us,
-        c->digest);
+        " created_at = $4, digest = $5"
+        " WHERE idempotency.created_at < $6"
+        " OR (idempotency.accepted = 0 AND idempotency.created_at < $7)",
+        "ssdisii", owner_of(&c->key), c->key.key, &c->run_id, c->now_us,
+        c->digest, c->expired_us, c->abandoned_us);
+    *done = ok && store_query_changes(s) == 1;
+    return ok;
 }
 
 static bool claim(store_t *s, const struct store_key_claim *c,
                   struct store_key_owner *out, struct err *err)
 {
     bool there = false;
-    if (!look_up(s, c, out, &there, err)) {
-        return false;
-    }
-    if (there && (out->accepted || out->created_us >= c->abandoned_us)) {
-        out->fresh = id_eq(&out->run_id, &c->run_id);
-        return true;
+    bool done = false;
+    for (int i = 0; i < CLAIM_TRIES && !done; i++) {
+        if (!look_up(s, c, out, &there, err)) {
+            return false;
+        }
+        if (there && (out->accepted || out->created_us >= c->abandoned_us)) {
+            out->fresh = id_eq(&out->run_id, &c->run_id);
+            return true;
+        }
+        if (!write_claim(s, c, &done, err)) {
+            return false;
+        }
     }
     *out = (struct store_key_owner){.fresh = true,
                                     .same = true,
                                     .run_id = c->run_id,
                                     .created_us = c->now_us};
-    return write_claim(s, c, err);
+    return done || err_set(err, ERR_UNAVAILABLE,
+                           "the Idempotency-Key changes hands too often");
 }
 
 bool store_keys_claim(store_t *s, const struct store_key_claim *c,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Crons, webhooks and Idempotency-Keys: what is written once and only once. */
+#include <pthread.h>
+
 #include "tests/unit/store_rig.h"
 
 static char *S(const char *text)
@@ -277,6 +279,61 @@ BOTH(store_keys_stand_for_one_run)
     c.expired_us = 101;
     OK(r, store_keys_claim(r->s, &c, &got, &r->err));
     EXPECT(got.fresh);
+}
+
+#define CLAIMANTS 4
+#define CLAIMED 40
+
+struct claimant {
+    store_t *s;
+    unsigned number;
+    pthread_barrier_t *start;
+    struct id got[CLAIMED];
+};
+
+/* Key after key, at the same time as the others. */
+static void *claim_all(void *arg)
+{
+    struct claimant *me = arg;
+    for (unsigned i = 0; i < CLAIMED; i++) {
+        char key[16];
+        struct err err = ERR_INIT;
+        struct store_key_owner out;
+        (void)snprintf(key, sizeof key, "key%u", i);
+        const struct store_key_claim c = {
+            .key = {.key = key},
+            .run_id = rig_id('r', me->number * CLAIMED + i),
+            .digest = "d",
+            .now_us = 100};
+        (void)pthread_barrier_wait(me->start);
+        EXPECT_MSG(store_keys_claim(me->s, &c, &out, &err), "%s", err.text);
+        me->got[i] = out.run_id;
+    }
+    return NULL;
+}
+
+TEST(store_keys_claimed_at_once_are_one_run)
+{
+    static struct claimant all[CLAIMANTS];
+    pthread_t threads[CLAIMANTS];
+    pthread_barrier_t start;
+    EXPECT_EQ(pthread_barrier_init(&start, NULL, CLAIMANTS), 0);
+    for (unsigned i = 0; i < CLAIMANTS; i++) {
+        all[i] = (struct claimant){.s = rig_open(STORE_OWNER, NULL),
+                                   .number = i,
+                                   .start = &start};
+    }
+    for (size_t i = 0; i < CLAIMANTS; i++) {
+        EXPECT_EQ(pthread_create(&threads[i], NULL, claim_all, &all[i]), 0);
+    }
+    for (size_t i = 0; i < CLAIMANTS; i++) {
+        EXPECT_EQ(pthread_join(threads[i], NULL), 0);
+        store_destroy(&all[i].s);
+    }
+    for (size_t i = 0; i < CLAIMANTS * CLAIMED; i++) {
+        size_t key = i % CLAIMED;
+        EXPECT(id_eq(&all[i / CLAIMED].got[key], &all[0].got[key]));
+    }
 }
 
 BOTH(store_keys_of_what_was_not_made)
