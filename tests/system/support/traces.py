@@ -147,6 +147,8 @@ class Served:
 
     async def perform(self, step):
         out = {"step": step}
+        if "inside" in step:
+            raise Unsupported("the state of a graph below the root")
         try:
             await getattr(self, step["op"])(step, out)
         except Unsupported:
