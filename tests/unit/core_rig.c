@@ -316,8 +316,9 @@ static void add_message(struct core_rig *r, const struct brk_out *out)
 
 static void add_note(struct core_rig *r, const struct brk_note *note)
 {
-    static const char *const names[] = {"?", "FENCE", "CLOSE", "ENDED",
+    static const char *const names[] = {"?",     "FENCE",   "CLOSE", "ENDED",
                                         "REACH", "UNFENCE", "FORGET"};
+    must(note->type < COUNT_OF(names));
     add_line(r, "relay %s run=%d attempt=%u seq=%llu count=%u%s",
              names[note->type], crig_number(&note->run), note->attempt,
              (unsigned long long)note->seq, note->count,
@@ -326,9 +327,10 @@ static void add_note(struct core_rig *r, const struct brk_note *note)
 
 static void add_op(struct core_rig *r, const struct brk_op *op)
 {
-    static const char *const names[] = {"?",        "INSERT",        "START",
-                                        "REQUEUE",  "CANCEL",        "FINISH",
-                                        "ROLLBACK", "THREAD_DELETE", "LOOKUP"};
+    static const char *const names[] = {
+        "?",      "INSERT",   "START",         "REQUEUE", "CANCEL",
+        "FINISH", "ROLLBACK", "THREAD_DELETE", "LOOKUP",  "TORN"};
+    must(op->type < COUNT_OF(names));
     add_line(r, "store %s run=%d thread=%d attempt=%u failures=%u status=%s",
              names[op->type], crig_number(&op->run), crig_number(&op->thread),
              op->attempt, op->failures, op->status);

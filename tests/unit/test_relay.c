@@ -51,9 +51,23 @@ static void start(void)
     g.thread = id_uuid7();
 }
 
+/* What the relay has said and nobody wanted to hear. */
+static void drain(void)
+{
+    struct brk_note *n;
+    struct brk_log *m;
+    while ((n = link_pipe_recv(g.desk)) != NULL) {
+        brk_note_destroy(&n);
+    }
+    while ((m = link_pipe_recv(g.journal)) != NULL) {
+        brk_log_destroy(&m);
+    }
+}
+
 static void stop(void)
 {
     brk_relay_destroy(&g.relay);
+    drain();
     link_destroy(&g.worker);
     link_destroy(&g.sub);
     link_destroy(&g.gets);

@@ -6,6 +6,7 @@
 #include "worker/graph/cache.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <poll.h>
 #include <unistd.h>
@@ -637,7 +638,7 @@ TEST(step_multi_turn_keeps_the_state)
 
 /* ---- the cache ---------------------------------------------------------- */
 
-static int cached_runs;
+static atomic_int cached_runs;
 
 static leat_value *node_counted(leat_context *ctx, leat_view state)
 {
